@@ -1,0 +1,3 @@
+//! The walhouse program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The walhouse-clickhouse room.

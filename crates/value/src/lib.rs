@@ -1,0 +1,1 @@
+//! The walhouse-value room.
