@@ -119,13 +119,7 @@ pub struct CatalogType {
 impl PgType {
     /// A type that is no domain.
     pub fn new(oid: u32, typmod: i32, name: impl Into<String>, class: Class) -> Self {
-        Self {
-            oid,
-            typmod,
-            name: name.into(),
-            class: class.with_typmod(typmod),
-            base: None,
-        }
+        Self { oid, typmod, name: name.into(), class: class.with_typmod(typmod), base: None }
     }
 
     /// The type of a built-in oid, arrays of built-in types included; `None` for any other oid.
@@ -146,9 +140,7 @@ impl PgType {
                 Self::new(row.oid, row.typmod, row.name, class)
             }
             (b'e', _, _) => Self::new(row.oid, row.typmod, row.name, Class::Enum),
-            (b'b', _, _) if is_citext(&row.name) => {
-                Self::new(row.oid, row.typmod, row.name, Class::Text)
-            }
+            (b'b', _, _) if is_citext(&row.name) => Self::new(row.oid, row.typmod, row.name, Class::Text),
             _ => Self::new(row.oid, row.typmod, row.name, Class::Other),
         }
     }
@@ -159,13 +151,7 @@ impl PgType {
             None => base,
         };
         let base = base.with_typmod(typmod);
-        Self {
-            oid,
-            typmod: base.typmod,
-            name,
-            class: base.class.clone(),
-            base: Some(Box::new(base)),
-        }
+        Self { oid, typmod: base.typmod, name, class: base.class.clone(), base: Some(Box::new(base)) }
     }
 
     /// The type without its domains.
@@ -285,14 +271,7 @@ mod tests {
     use super::*;
 
     fn catalog(oid: u32, typmod: i32, typtype: u8) -> CatalogType {
-        CatalogType {
-            oid,
-            typmod,
-            name: "x".into(),
-            typtype,
-            element: None,
-            base: None,
-        }
+        CatalogType { oid, typmod, name: "x".into(), typtype, element: None, base: None }
     }
 
     #[test]

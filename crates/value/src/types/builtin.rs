@@ -97,9 +97,7 @@ const NUMERIC: u32 = 1700;
 const VARHDRSZ: i32 = 4;
 
 pub(super) fn by_oid(oid: u32, typmod: i32) -> Option<PgType> {
-    let (scalar, array, name, class) = TYPES
-        .iter()
-        .find(|(scalar, array, ..)| *scalar == oid || *array == oid)?;
+    let (scalar, array, name, class) = TYPES.iter().find(|(scalar, array, ..)| *scalar == oid || *array == oid)?;
     if *scalar == oid {
         return Some(PgType::new(oid, typmod, *name, class.clone()));
     }
