@@ -85,7 +85,7 @@ pub fn time(wire: Wire<'_>) -> Result<i64, Invalid> {
         Form::Binary(bytes) => {
             time_of_day(i64::from_be_bytes(exact(bytes, NAME)?)).ok_or(Invalid::new(NAME, OUT_OF_RANGE))
         }
-        Form::Text(mut text) => match take_time(&mut text).and_then(time_of_day) {
+        Form::Text(mut text) => match take_time_of_day(&mut text) {
             Some(micros) if text.is_empty() => Ok(micros),
             _ => Err(Invalid::new(NAME, BAD_TEXT)),
         },
@@ -117,7 +117,7 @@ fn timetz_of(micros: i64, west_seconds: i32) -> Option<TimeTz> {
 }
 
 fn timetz_text(mut text: &[u8]) -> Option<TimeTz> {
-    let micros = take_time(&mut text)?;
+    let micros = take_time_of_day(&mut text)?;
     let west_seconds = take_zone(&mut text)?;
     if text.is_empty() { timetz_of(micros, west_seconds) } else { None }
 }
@@ -154,7 +154,7 @@ fn timestamp_text(text: &[u8]) -> Option<i64> {
     let (mut text, bc) = strip_bc(text);
     let days = take_civil(&mut text, bc)?;
     take_byte(&mut text, b' ')?;
-    let micros = time_of_day(take_time(&mut text)?)?;
+    let micros = take_time_of_day(&mut text)?;
     let west = if text.is_empty() { 0 } else { take_zone(&mut text)? };
     if !text.is_empty() {
         return None;
@@ -169,6 +169,11 @@ fn timestamp_text(text: &[u8]) -> Option<i64> {
 #[inline]
 fn time_of_day(micros: i64) -> Option<i64> {
     (0..=MICROS_PER_DAY).contains(&micros).then_some(micros)
+}
+
+#[inline]
+fn take_time_of_day(text: &mut &[u8]) -> Option<i64> {
+    time_of_day(i64::try_from(take_time(text)?).ok()?)
 }
 
 #[inline]
@@ -192,20 +197,20 @@ fn take_civil(text: &mut &[u8], bc: bool) -> Option<i64> {
     days_from_civil(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
 }
 
-/// Takes `hh:mm:ss[.ffffff]` as microseconds.
+/// Takes `hh:mm:ss[.ffffff]` as microseconds; hours may be any number.
 #[inline]
-pub(super) fn take_time(text: &mut &[u8]) -> Option<i64> {
-    let (hours, _) = take_digits(text)?;
+pub(super) fn take_time(text: &mut &[u8]) -> Option<u64> {
+    let hours = take_digits(text)?.0;
     take_byte(text, b':')?;
-    let (minutes, _) = take_digits(text)?;
+    let minutes = take_digits(text)?.0;
     take_byte(text, b':')?;
-    let (seconds, _) = take_digits(text)?;
+    let seconds = take_digits(text)?.0;
     let micros = take_micros(text)?;
     if minutes > 59 || seconds > 59 {
         return None;
     }
     let seconds = hours.checked_mul(3_600)?.checked_add(minutes * 60 + seconds)?;
-    i64::try_from(seconds).ok()?.checked_mul(MICROS_PER_SECOND)?.checked_add(micros)
+    seconds.checked_mul(MICROS_PER_SECOND.unsigned_abs())?.checked_add(micros)
 }
 
 /// Takes `+hh[:mm[:ss]]` as seconds WEST of UTC.

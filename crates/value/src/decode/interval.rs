@@ -75,5 +75,5 @@ fn signed_time(word: &[u8]) -> Option<i64> {
     if !rest.is_empty() {
         return None;
     }
-    Some(if negative { -micros } else { micros })
+    if negative { 0i64.checked_sub_unsigned(micros) } else { i64::try_from(micros).ok() }
 }

@@ -84,11 +84,11 @@ pub(super) fn take_byte(text: &mut &[u8], byte: u8) -> Option<()> {
 
 /// Takes an optional `.digits` fraction (at most 6 digits) as millionths.
 #[inline]
-pub(super) fn take_micros(text: &mut &[u8]) -> Option<i64> {
+pub(super) fn take_micros(text: &mut &[u8]) -> Option<u64> {
     if take_byte(text, b'.').is_none() {
         return Some(0);
     }
     let (value, len) = take_digits(text)?;
     let missing = u32::try_from(6usize.checked_sub(len)?).ok()?;
-    i64::try_from(value).ok()?.checked_mul(10i64.pow(missing))
+    value.checked_mul(10u64.pow(missing))
 }
