@@ -12,6 +12,10 @@ use crate::{ChangeBatch, Checkpoint, Error, Lsn, Result, State, TableName, Table
 /// A boxed future, so that the contracts can be trait objects.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
+/// Tells a source that everything up to an LSN is durable and checkpointed: it may forget it.
+/// It returns at once, may be called from anywhere, and does nothing once the source is gone.
+pub type Acknowledge = Arc<dyn Fn(Lsn) + Send + Sync>;
+
 /// Where batches come from: a table's copy, or the log.
 pub trait Source: Send {
     /// The next batch in order; `None` at the end of a copy (the log has none).
@@ -19,15 +23,18 @@ pub trait Source: Send {
     /// Not cancel-safe unless an implementation says so: keep the future until it resolves.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<ChangeBatch>>>;
 
-    /// Everything up to `upto` is durable and checkpointed: the source may forget it. A copy
-    /// ignores it.
-    fn acknowledge(&self, upto: Lsn);
+    /// The handle by which this source is told what it may forget. It is apart from the source,
+    /// because acknowledgements come while the future of [`Self::next`] is under way and holds
+    /// it. A copy's handle does nothing.
+    fn acknowledger(&self) -> Acknowledge;
 }
 
 /// Where batches go.
 ///
 /// Acceptance and durability are two awaits: `enqueue` resolves when the batch is taken over
-/// (waiting there is backpressure), the [`Commit`] when all of it is durable on disk.
+/// (waiting there is backpressure), the [`Commit`] when all of it is durable on disk. A commit
+/// need not be polled for its batch to become durable. Dropping a sink abandons what is not
+/// durable yet; what the target's server still works on is ended by [`Target::load`].
 pub trait Sink: Send {
     /// Takes a batch over. Batches come in log order.
     ///
@@ -116,6 +123,9 @@ pub struct Survey {
     pub current: Lsn,
     /// Our slot.
     pub slot: SlotState,
+    /// Our publication: the `relid`s it holds (roots of partitioned tables, as in `tables`), or
+    /// `None` when it does not exist. A table that was live and is not in it has lost changes.
+    pub published: Option<Vec<u32>>,
     /// The selection, in name order.
     pub tables: Vec<SurveyedTable>,
 }
@@ -162,7 +172,8 @@ pub trait Origin: Send + Sync {
     /// Drops our lasting slot if it exists.
     fn drop_slot(&self) -> BoxFuture<'_, Result<()>>;
 
-    /// Starts streaming from `from`. `tables` are those whose changes are wanted.
+    /// Starts streaming the transactions whose commit LSN is not below `from`. `tables` are those
+    /// whose changes are wanted.
     fn stream<'a>(&'a self, from: Lsn, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<Box<dyn Source>>>;
 }
 
@@ -190,7 +201,9 @@ pub struct Opening {
 
 /// Told by a sink what it saw, while it works.
 pub trait Observer: Send + Sync {
-    /// `table` is stopped: its later changes are dropped, the others go on.
+    /// `table` is stopped: its later changes are dropped, the others go on. Called before the
+    /// [`Commit`] of the batch in which it stopped resolves, so that no checkpoint passes a
+    /// dropped change before the stop is on record.
     fn table_stopped(&self, table: &TableName, error: &Error);
 
     /// `rows` of `table` are visible, the newest of them committed at `commit_time`

@@ -21,8 +21,8 @@ mod version;
 pub use batch::{BatchBuilder, Change, ChangeBatch, Image, OldImage, Op, Row, RowChange, Span, Transaction, Truncate};
 pub use budget::{Budget, Permit};
 pub use contract::{
-    BoxFuture, Commit, CopyPart, Observer, Opening, Origin, Sink, SlotKind, SlotState, Snapshot, Source, Survey,
-    SurveyedTable, Target,
+    Acknowledge, BoxFuture, Commit, CopyPart, Observer, Opening, Origin, Sink, SlotKind, SlotState, Snapshot, Source,
+    Survey, SurveyedTable, Target,
 };
 pub use error::{Domain, Error, Result, Retry};
 pub use lsn::Lsn;
