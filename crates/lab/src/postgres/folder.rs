@@ -34,7 +34,7 @@ pub(super) struct Folder {
     /// The folder given, or a temporary one.
     pub(super) home: PathBuf,
     /// Keeps the temporary folder until the server is gone.
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
 }
 
 impl Folder {
@@ -55,13 +55,18 @@ impl Folder {
             }
         };
         let data = data_directory(&home, account)?;
-        let folder = Self { data, log: home.join("server.log"), home, _temporary: temporary };
+        let folder = Self { data, log: home.join("server.log"), home, temporary };
         let complete = folder.home.join(COMPLETE_MARK);
         if !complete.exists() {
             folder.initdb(options, programs, account).await?;
             fs::write(&complete, b"").attempt("marking the data directory as complete")?;
         }
         Ok(folder)
+    }
+
+    /// The temporary folder that goes with the server, if this is one.
+    pub(super) fn temporary(&self) -> Option<&Path> {
+        self.temporary.as_ref().map(TempDir::path)
     }
 
     async fn initdb(&self, options: &Options, programs: &Path, account: Account) -> Result<()> {

@@ -29,5 +29,5 @@ mod server;
 mod version;
 
 pub use builder::Builder;
-pub use server::Server;
+pub use server::{Server, connect};
 pub use version::Version;

@@ -1,6 +1,7 @@
 //! The postmaster as our child, and the watchdog that stops it when we are gone.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,9 +11,16 @@ use super::account::Account;
 use super::folder::Folder;
 use crate::error::{Attempt, Result};
 
-/// Waits for the end of its input, which comes when we die however that happens, and stops the postmaster `$1` at
-/// once. It also stays until the postmaster is gone, so that a second signal can follow.
-const WATCHDOG: &str = r#"cat >/dev/null; kill -QUIT "$1" 2>/dev/null; sleep 5; kill -KILL "$1" 2>/dev/null"#;
+/// Waits for an order on its input, or for the end of it, which comes when we die however that happens; then stops
+/// the postmaster `$1` at once, and by force after five seconds. When we died it clears our temporary folder `$2`.
+const WATCHDOG: &str = r#"
+read order || order=gone
+kill -QUIT "$1" 2>/dev/null
+tries=0
+while kill -0 "$1" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+kill -KILL "$1" 2>/dev/null
+if [ "$order" = gone ] && [ -n "$2" ]; then rm -rf -- "$2"; fi
+"#;
 
 /// How long an immediate stop may take before the postmaster is killed. It takes milliseconds.
 const IMMEDIATE_STOP: Duration = Duration::from_secs(5);
@@ -45,6 +53,7 @@ impl Postmaster {
         watchdog
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(child.id().to_string())
+            .arg(folder.temporary().unwrap_or(Path::new("")))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -98,8 +107,10 @@ impl Postmaster {
 impl Drop for Postmaster {
     fn drop(&mut self) {
         if self.ended().is_none() {
-            // Closing its input makes the watchdog send SIGQUIT, which std cannot.
-            drop(self.watchdog.stdin.take());
+            // The watchdog sends SIGQUIT, which std cannot.
+            if let Some(mut orders) = self.watchdog.stdin.take() {
+                orders.write_all(b"stop\n").ok();
+            }
             let deadline = Instant::now() + IMMEDIATE_STOP;
             while self.ended().is_none() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(2));

@@ -222,9 +222,17 @@ impl Server {
     }
 }
 
-/// Connects without TLS; the connection is driven by a task of the current runtime.
-pub(crate) async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.attempt("connecting")?;
+/// Connects without TLS; the connection is driven by a task of the current runtime. A URL without a password takes it
+/// from `PGPASSWORD`.
+///
+/// # Errors
+/// The URL is not one, nobody answers, or the server refuses.
+pub async fn connect(url: &str) -> Result<Client> {
+    let mut config = url.parse::<tokio_postgres::Config>().attempt("reading the URL")?;
+    if let (None, Ok(password)) = (config.get_password(), std::env::var("PGPASSWORD")) {
+        config.password(password);
+    }
+    let (client, connection) = config.connect(NoTls).await.attempt("connecting")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(error = %error, "postgres connection ended");

@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
 mod postgres;
+mod rembo;
