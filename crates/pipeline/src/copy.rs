@@ -1,0 +1,169 @@
+//! The copy: workers drain the parts of a snapshot, largest first, and each table is put in its
+//! place as soon as its own parts are in.
+//!
+//! A table's state goes `Copying` before anything is written and `Live` after its copy stands in
+//! its place. A crash between leaves `Copying`, and the next start copies that table again under
+//! a snapshot of its own: nothing here is resumed halfway, since a snapshot does not outlive us.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use walhouse_change::{
+    Commit, CopyPart, Domain, Error, Lsn, Phase, Result, Retry, Snapshot, TableName, TableSchema, TableState, Target,
+};
+
+use crate::StatusBoard;
+use crate::metrics::{self, Way};
+use crate::plan::stopped;
+
+/// One copy under one snapshot.
+pub(crate) struct Copy {
+    pub(crate) snapshot: Arc<dyn Snapshot>,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) board: StatusBoard,
+    pub(crate) epoch: u16,
+}
+
+/// What the workers share.
+struct Shared {
+    copy: Copy,
+    parts: Mutex<VecDeque<CopyPart>>,
+    tables: BTreeMap<TableName, Table>,
+}
+
+struct Table {
+    schema: Arc<TableSchema>,
+    begun: OnceCell<()>,
+    parts_left: AtomicUsize,
+    rows: AtomicU64,
+    /// Set once the table is stopped; its other parts are given up.
+    failure: OnceLock<Error>,
+    finished: OnceLock<TableState>,
+}
+
+/// Copies all parts with this many workers.
+///
+/// Returns the new state of each of `tables`: live, or stopped by an error of its own.
+///
+/// # Errors
+/// Whatever concerns more than one table; tables that were finished before stay finished.
+pub(crate) async fn run(copy: Copy, tables: &[Arc<TableSchema>], workers: usize) -> Result<Vec<TableState>> {
+    let parts: VecDeque<CopyPart> = copy.snapshot.parts().to_vec().into();
+    let tables = tables.iter().map(|schema| (schema.name.clone(), Table::new(schema, &parts))).collect();
+    let shared = Arc::new(Shared { copy, parts: Mutex::new(parts), tables });
+    // Dropping the set ends the workers: a copy that fails or is cancelled leaves none behind.
+    let mut running = JoinSet::new();
+    for _ in 0..workers.max(1) {
+        running.spawn(work(Arc::clone(&shared)));
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(|error| {
+            Error::new(Domain::Internal, Retry::Never, "a copy worker ended unexpectedly").with_source(error)
+        })??;
+    }
+    Ok(shared.tables.values().filter_map(|table| table.finished.get().cloned()).collect())
+}
+
+async fn work(shared: Arc<Shared>) -> Result<()> {
+    loop {
+        let part = shared.parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(part) = part else { return Ok(()) };
+        let Some(table) = shared.tables.get(&part.schema.name) else { continue };
+        let result = match copy_part(&shared.copy, table, &part).await {
+            Ok(()) => table.part_is_in(&shared.copy).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Err(error) if *error.retry() == Retry::StopTable(part.schema.name.clone()) => {
+                table.stop(&shared.copy, error).await?;
+            }
+            other => other?,
+        }
+    }
+}
+
+async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
+    table.begun.get_or_try_init(|| table.begin(copy)).await?;
+    let mut sink = copy.target.copy_sink(&table.schema, copy.epoch).await?;
+    let mut source = copy.snapshot.open(part).await?;
+    let mut commits = FuturesOrdered::<Commit>::new();
+    while let Some(batch) = source.next().await? {
+        if table.failure.get().is_some() {
+            return Ok(());
+        }
+        let (rows, bytes) = (batch.len(), batch.data_len());
+        commits.push_back(sink.enqueue(batch).await?);
+        table.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        copy.board.copied(&table.schema.name, rows as u64);
+        metrics::batch(Way::Copy, rows, bytes);
+        // A failed insert is noticed here already, not at the end of a part of hours.
+        while let Some(Some(durable)) = commits.next().now_or_never() {
+            durable?;
+        }
+    }
+    sink.close().await?;
+    while let Some(durable) = commits.next().await {
+        durable?;
+    }
+    Ok(())
+}
+
+impl Table {
+    fn new(schema: &Arc<TableSchema>, parts: &VecDeque<CopyPart>) -> Self {
+        let own = parts.iter().filter(|part| part.schema.name == schema.name).count();
+        Self {
+            schema: Arc::clone(schema),
+            begun: OnceCell::new(),
+            parts_left: AtomicUsize::new(own),
+            rows: AtomicU64::new(0),
+            failure: OnceLock::new(),
+            finished: OnceLock::new(),
+        }
+    }
+
+    fn state(&self, phase: Phase, consistent_point: Lsn) -> TableState {
+        let rows_copied = self.rows.load(Ordering::Relaxed);
+        let pending = TableState::pending(self.schema.name.clone(), self.schema.relid);
+        TableState { phase, consistent_point, rows_copied, ..pending }
+    }
+
+    async fn begin(&self, copy: &Copy) -> Result<()> {
+        let state = self.state(Phase::Copying, copy.snapshot.consistent_point());
+        copy.target.save_table(&state).await?;
+        copy.board.show_table(&state);
+        copy.target.begin_copy(&self.schema).await
+    }
+
+    /// Counts a part; with the last one, the copy takes the table's place.
+    async fn part_is_in(&self, copy: &Copy) -> Result<()> {
+        if self.parts_left.fetch_sub(1, Ordering::AcqRel) != 1 || self.failure.get().is_some() {
+            return Ok(());
+        }
+        copy.target.finish_copy(&self.schema).await?;
+        let state = self.state(Phase::Live, copy.snapshot.consistent_point());
+        copy.target.save_table(&state).await?;
+        copy.board.show_table(&state);
+        tracing::info!(table = %state.name, rows = state.rows_copied, "table copied");
+        let _ = self.finished.set(state);
+        Ok(())
+    }
+
+    /// Stops the table; only the first of several failing parts has a say.
+    async fn stop(&self, copy: &Copy, error: Error) -> Result<()> {
+        let text = error.one_line();
+        if self.failure.set(error).is_err() {
+            return Ok(());
+        }
+        tracing::error!(table = %self.schema.name, error = %text, "table stopped");
+        let state = stopped(self.state(Phase::Stopped, Lsn::ZERO), text);
+        copy.target.save_table(&state).await?;
+        copy.board.show_table(&state);
+        let _ = self.finished.set(state);
+        Ok(())
+    }
+}

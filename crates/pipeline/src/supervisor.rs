@@ -1,0 +1,268 @@
+//! The supervisor: runs one attempt after the other, each from the stored checkpoint.
+//!
+//! There is one way to start and one way to recover, and it is the same: survey the source, load
+//! the target's state, plan, copy what must be copied, open both ends, stream. Whatever breaks
+//! ends the attempt as a whole; a new one is cheap, because everything is replayed from the
+//! checkpoint and a target drops what it has. A new table that shows up in the selection takes
+//! the same way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use walhouse_change::{
+    Checkpoint, Error, Opening, Origin, Phase, Result, Retry, SlotKind, SlotPhase, Snapshot, TableName, TableSchema,
+    TableState, Target,
+};
+
+use crate::backoff::Backoff;
+use crate::copy::{self, Copy};
+use crate::observer::Watcher;
+use crate::plan::{self, Action, Held, Plan, PlannedTable, Start};
+use crate::status::now_micros;
+use crate::stream::{self, Outcome, Session, Surroundings};
+use crate::{PipelineState, Settings, StatusBoard, metrics};
+
+/// Carries changes from an origin to a target until it is cancelled.
+pub struct Pipeline {
+    origin: Arc<dyn Origin>,
+    target: Arc<dyn Target>,
+    settings: Settings,
+    board: StatusBoard,
+    held: Held,
+    /// The selection as of the last plan.
+    known: BTreeMap<TableName, (Arc<TableSchema>, TableState)>,
+    trouble: Option<Trouble>,
+}
+
+/// What the pipeline is waiting for to heal.
+#[derive(Debug)]
+struct Trouble {
+    message: String,
+    since_ms: i64,
+}
+
+/// Tables as they are after the copy, and where the stream starts.
+struct Prepared {
+    tables: Vec<PlannedTable>,
+    checkpoint: Checkpoint,
+}
+
+impl Pipeline {
+    /// A pipeline between these ends.
+    pub fn new(origin: Arc<dyn Origin>, target: Arc<dyn Target>, settings: Settings) -> Self {
+        let board = StatusBoard::new(settings.slot.as_str());
+        Self { origin, target, settings, board, held: Held::new(), known: BTreeMap::new(), trouble: None }
+    }
+
+    /// Where its state is shown.
+    #[must_use]
+    pub fn board(&self) -> StatusBoard {
+        self.board.clone()
+    }
+
+    /// Copies, then streams, until cancelled.
+    ///
+    /// # Errors
+    /// A wrong configuration or a refusal; what heals by waiting is waited for.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        let settings = &self.settings;
+        let mut backoff = Backoff::new(settings.backoff_min, settings.backoff_max, settings.jitter_seed);
+        loop {
+            let began = Instant::now();
+            match self.attempt(&cancel).await {
+                Ok(Outcome::Cancelled) => break,
+                Ok(Outcome::Replan) => tracing::info!("the set of tables changed, planning anew"),
+                Err(error) if *error.retry() == Retry::Never => {
+                    self.board.enter(PipelineState::Failed { error: error.one_line() });
+                    return Err(error);
+                }
+                Err(error) if cancel.is_cancelled() => {
+                    tracing::warn!(error = %error.one_line(), "could not make everything durable before the end");
+                    break;
+                }
+                Err(error) if self.stop_table(&error).await => {}
+                Err(error) => {
+                    // An attempt that outlived the longest wait had recovered.
+                    if began.elapsed() > self.settings.backoff_max {
+                        backoff.reset();
+                    }
+                    let wait = backoff.next();
+                    self.is_waiting(&error, backoff.attempt());
+                    tokio::select! {
+                        biased;
+                        () = cancel.cancelled() => break,
+                        () = sleep(wait) => {}
+                    }
+                }
+            }
+        }
+        self.board.enter(PipelineState::Stopping);
+        Ok(())
+    }
+
+    async fn attempt(&mut self, cancel: &CancellationToken) -> Result<Outcome> {
+        let watcher = Arc::new(Watcher::new(self.board.clone()));
+        let opened = async {
+            let prepared = self.prepare().await?;
+            let openings = openings(&prepared.tables);
+            let schemas: Vec<_> = openings.iter().map(|opening| Arc::clone(&opening.schema)).collect();
+            let sink = self.target.open(&openings, prepared.checkpoint.epoch, Arc::clone(&watcher) as _).await?;
+            let source = self.origin.stream(prepared.checkpoint.lsn, &schemas).await?;
+            Ok::<_, Error>((prepared, source, sink))
+        };
+        // Nothing before the stream needs an orderly end: a copy is begun anew, a temporary slot
+        // goes with its connection.
+        let (prepared, source, sink) = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Outcome::Cancelled),
+            opened = opened => opened?,
+        };
+        self.is_live();
+        let around = Surroundings {
+            origin: &self.origin,
+            target: &self.target,
+            settings: &self.settings,
+            board: &self.board,
+            held: &mut self.held,
+        };
+        Session::new(around, prepared.tables, prepared.checkpoint, watcher, source, sink).run(cancel).await
+    }
+
+    /// Everything before the stream. The survey comes before the target is touched: a slot in
+    /// use may belong to a living process that writes to the same target.
+    async fn prepare(&mut self) -> Result<Prepared> {
+        let survey = self.origin.survey().await?;
+        stream::show_survey(&self.board, &survey);
+        plan::slot_is_free(&self.settings.slot, &survey)?;
+        let state = self.target.load().await?;
+        let plan = plan::plan(&self.settings.slot, &state, &survey, &self.held)?;
+        self.show(&plan);
+        for state in &plan.saves {
+            self.target.save_table(state).await?;
+        }
+        let Plan { start, mut tables, .. } = plan;
+        let (checkpoint, snapshot) = self.start(start, &tables).await?;
+        if let Some(snapshot) = snapshot {
+            self.copy(snapshot, checkpoint.epoch, &mut tables).await?;
+        }
+        Ok(Prepared { tables, checkpoint })
+    }
+
+    /// Publishes, and makes the slot (or a temporary one) with the snapshot of what is to be
+    /// copied.
+    async fn start(&self, start: Start, tables: &[PlannedTable]) -> Result<(Checkpoint, Option<Arc<dyn Snapshot>>)> {
+        let schemas = |wanted: fn(Action) -> bool| -> Vec<_> {
+            tables.iter().filter(|table| wanted(table.action)).map(|table| Arc::clone(&table.schema)).collect()
+        };
+        let to_publish = schemas(|action| action != Action::Leave);
+        let to_copy = schemas(|action| action == Action::Copy);
+        match start {
+            Start::Fresh { checkpoint, drop_slot } => {
+                // Written first: a slot found later together with this checkpoint is ours.
+                self.target.save_checkpoint(&checkpoint).await?;
+                if drop_slot {
+                    self.origin.drop_slot().await?;
+                }
+                self.origin.publish(&to_publish).await?;
+                let snapshot = self.origin.snapshot(&to_copy, SlotKind::Lasting).await?;
+                let lsn = snapshot.consistent_point();
+                let ready = Checkpoint { phase: SlotPhase::Ready, lsn, ..checkpoint };
+                self.target.save_checkpoint(&ready).await?;
+                Ok((ready, Some(snapshot)))
+            }
+            Start::Resume(checkpoint) => {
+                self.origin.publish(&to_publish).await?;
+                if to_copy.is_empty() {
+                    return Ok((checkpoint, None));
+                }
+                // After the publication has the new tables, so that the snapshot waits for every
+                // transaction that changed them unpublished.
+                let snapshot = self.origin.snapshot(&to_copy, SlotKind::Temporary).await?;
+                Ok((checkpoint, Some(snapshot)))
+            }
+        }
+    }
+
+    async fn copy(&mut self, snapshot: Arc<dyn Snapshot>, epoch: u16, tables: &mut [PlannedTable]) -> Result<()> {
+        self.board.enter(PipelineState::Copying);
+        let schemas: Vec<_> = tables.iter().filter(|table| table.action == Action::Copy).collect();
+        let schemas: Vec<_> = schemas.into_iter().map(|table| Arc::clone(&table.schema)).collect();
+        tracing::info!(tables = schemas.len(), consistent_point = %snapshot.consistent_point(), "copying");
+        let copy = Copy { snapshot, target: Arc::clone(&self.target), board: self.board.clone(), epoch };
+        for state in copy::run(copy, &schemas, self.settings.copy_workers).await? {
+            let Some(table) = tables.iter_mut().find(|table| table.schema.name == state.name) else { continue };
+            if state.phase == Phase::Live {
+                table.action = Action::Stream;
+                self.held.remove(&state.name);
+            } else {
+                table.action = Action::Leave;
+                self.held.insert(state.name.clone(), Arc::clone(&table.schema));
+            }
+            table.state = state;
+        }
+        Ok(())
+    }
+
+    /// Puts a table on record as stopped when `error` says so; true when that was done and the
+    /// next attempt can begin without it.
+    async fn stop_table(&mut self, error: &Error) -> bool {
+        let Retry::StopTable(name) = error.retry() else { return false };
+        let Some((schema, state)) = self.known.get(name) else { return false };
+        if self.held.get(name) == Some(schema) {
+            return false;
+        }
+        let state = plan::stopped(state.clone(), error.one_line());
+        if let Err(error) = self.target.save_table(&state).await {
+            tracing::warn!(table = %name, error = %error, "could not record that the table is stopped");
+            return false;
+        }
+        tracing::error!(table = %name, error = %error.one_line(), "table stopped");
+        self.held.insert(name.clone(), Arc::clone(schema));
+        self.board.show_table(&state);
+        true
+    }
+
+    fn show(&mut self, plan: &Plan) {
+        self.board.show_tables(plan.tables.iter().map(|table| (table.state.clone(), table.estimated_rows)));
+        let known = plan.tables.iter().map(|table| {
+            let name = table.schema.name.clone();
+            (name, (Arc::clone(&table.schema), table.state.clone()))
+        });
+        self.known = known.collect();
+    }
+
+    /// One log line when the trouble is a new one, none for each attempt.
+    fn is_waiting(&mut self, error: &Error, attempt: u32) {
+        metrics::failure(error.domain());
+        let message = error.one_line();
+        let domain = metrics::domain_label(error.domain());
+        if self.trouble.as_ref().is_none_or(|trouble| trouble.message != message) {
+            tracing::warn!(domain, error = %message, "waiting, will try again");
+        }
+        let since_ms = self.trouble.as_ref().map_or_else(|| now_micros() / 1000, |trouble| trouble.since_ms);
+        self.trouble = Some(Trouble { message: message.clone(), since_ms });
+        self.board.enter(PipelineState::Waiting { domain: domain.to_owned(), error: message, since_ms, attempt });
+    }
+
+    fn is_live(&mut self) {
+        match self.trouble.take() {
+            Some(trouble) => tracing::info!(after_ms = now_micros() / 1000 - trouble.since_ms, "live again"),
+            None => tracing::info!("live"),
+        }
+        self.board.enter(PipelineState::Live);
+    }
+}
+
+fn openings(tables: &[PlannedTable]) -> Vec<Opening> {
+    let streamed = tables.iter().filter(|table| table.action == Action::Stream);
+    streamed.map(|table| Opening { schema: Arc::clone(&table.schema), from: table.state.consistent_point }).collect()
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
