@@ -1,0 +1,10 @@
+//! The engine as its clients meet it: over HTTP, in a process of its own.
+
+mod checks;
+mod wire;
+
+/// The process that the other tests talk to: see `walhouse_chdb::testing`.
+#[test]
+fn engine_child() {
+    walhouse_chdb::testing::engine_child();
+}
