@@ -1,0 +1,80 @@
+//! The configuration file: read in two steps, `Raw` as written, then [`Config`] as meant.
+//!
+//! A `Config` is complete: every default is filled in, every path absolute, every name checked as
+//! far as the file alone allows. What needs a look at the databases (does this table exist, do two
+//! tables claim one name) is checked at start, by [`tables::check`].
+
+mod error;
+mod raw;
+mod resolve;
+mod tables;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub(crate) use error::ConfigError;
+pub(crate) use tables::check as check_tables;
+
+/// The commented default file, for `walhouse --default-config` and the documentation.
+pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
+
+pub(crate) const DEFAULT_TABLES: &str = "public.*";
+pub(crate) const DEFAULT_CLICKHOUSE_USER: &str = "default";
+pub(crate) const DEFAULT_DATABASE: &str = "default";
+pub(crate) const DEFAULT_ENGINE_DATA: &str = "./walhouse-data";
+/// ClickHouse's own HTTP port, so that its clients need no option.
+pub(crate) const DEFAULT_ENGINE_LISTEN: &str = "127.0.0.1:8123";
+pub(crate) const DEFAULT_CONSOLE_LISTEN: &str = "127.0.0.1:9090";
+
+/// All that a run needs to know. Each end has the configuration of its own adapter.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The file it came from, absolute.
+    pub(crate) path: PathBuf,
+    /// The source.
+    pub(crate) postgres: walhouse_postgres::Config,
+    /// The target; its URL is the embedded engine's when there is one.
+    pub(crate) clickhouse: walhouse_clickhouse::Config,
+    /// The embedded engine, unless a server is configured.
+    pub(crate) engine: Option<Engine>,
+    /// Where walhouse itself answers.
+    pub(crate) console: Console,
+}
+
+/// The embedded engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Engine {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Where walhouse itself answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Console {
+    pub(crate) listen: SocketAddr,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let path = std::path::absolute(path)
+            .map_err(|error| ConfigError::file(path, format!("cannot make the path absolute: {error}")))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let hint = "; `walhouse --default-config` prints one to start from";
+            let hint = if error.kind() == std::io::ErrorKind::NotFound { hint } else { "" };
+            ConfigError::file(&path, format!("cannot read the configuration: {error}{hint}"))
+        })?;
+        Self::parse(&path, &text)
+    }
+
+    /// Checks `text` as the content of a file at `path`.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw: raw::Raw = toml::from_str(text).map_err(|error| ConfigError::toml(path, text, &error))?;
+        resolve::Resolver { path, text }.config(raw)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The file as it is written: every key optional that has a default, every value with its place
+//! in the file, so that an error can name the line.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) postgres: Postgres,
+    #[serde(default)]
+    pub(super) clickhouse: ClickHouse,
+    #[serde(default)]
+    pub(super) engine: Engine,
+    #[serde(default)]
+    pub(super) console: Console,
+    #[serde(default)]
+    pub(super) tables: BTreeMap<Spanned<String>, Table>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Postgres {
+    pub(super) url: Spanned<String>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) tables: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) slot: Option<Spanned<String>>,
+    pub(super) publication: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClickHouse {
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) database: Option<Spanned<String>>,
+    pub(super) history: Option<bool>,
+    pub(super) retention: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Engine {
+    pub(super) data: Option<Spanned<String>>,
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Console {
+    pub(super) listen: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) history: Option<bool>,
+    pub(super) view: Option<Spanned<String>>,
+    pub(super) retention: Option<Spanned<String>>,
+    pub(super) columns: Option<BTreeMap<String, String>>,
+    pub(super) order_by: Option<Spanned<Vec<String>>>,
+}
