@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 
 use crate::error::{Attempt, Error, Result};
+use crate::verify::Table;
 
 /// In the order in which foreign keys allow creating them.
 const TABLES: [&str; 4] = ["sales_territory", "employee", "customer", "sales"];
@@ -102,6 +103,16 @@ pub async fn alter(client: &Client) -> Result<()> {
 /// Drops the tables, as far as they exist.
 pub async fn drop(client: &Client) -> Result<()> {
     client.batch_execute(&drop_statement()).await.attempt("dropping the tables")
+}
+
+/// The tables with their targets. The view of `employee` is called `view_employees_last_rec`, which walhouse's
+/// configuration has to say as well.
+pub fn tables() -> Vec<Table> {
+    let table = |name: &str| match name {
+        "employee" => Table::new("public", name).view("view_employees_last_rec"),
+        _ => Table::new("public", name),
+    };
+    TABLES.iter().map(|name| table(name)).collect()
 }
 
 fn drop_statement() -> String {
