@@ -110,7 +110,8 @@ pub struct CatalogType {
     pub name: String,
     /// `pg_type.typtype`: `b` base, `c` composite, `d` domain, `e` enum, `m` multirange, `p` pseudo, `r` range.
     pub typtype: u8,
-    /// The resolved `typelem` of a true array (`typcategory = 'A'`), with typmod -1; else `None`.
+    /// The resolved `typelem` of a true array (`typcategory = 'A' AND typelem <> 0`; a domain over an
+    /// array has the category alone, a point the element alone), with typmod -1; else `None`.
     pub element: Option<PgType>,
     /// The resolved `typbasetype` of a domain, with the domain's `typtypmod`; else `None`.
     pub base: Option<PgType>,

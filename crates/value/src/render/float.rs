@@ -100,7 +100,11 @@ fn shortest<F: fmt::LowerExp>(value: &F, exact: Exact, layout: &Layout, same: im
     if exact.on_edge(found) {
         return longer(value, found, exact, layout, same);
     }
-    exact.even_of_tie(found)
+    match exact.even_of_tie(found) {
+        // the even one may lie below a power of two, where the interval is only half as wide
+        Some(even) if !exact.on_edge(even) && same(Scratch::of(even).as_str()) => even,
+        _ => found,
+    }
 }
 
 /// The first correctly rounded decimal of more digits that lies inside the float's interval.
@@ -173,22 +177,21 @@ impl Exact {
         below || at(2 * mantissa + 1, exponent - 1)
     }
 
-    /// Where the float lies exactly between the decimal and its neighbour, the even one of the two.
-    fn even_of_tie(self, decimal: Shortest) -> Shortest {
+    /// The even neighbour of an odd decimal, where the float lies exactly between the two.
+    fn even_of_tie(self, decimal: Shortest) -> Option<Shortest> {
         let Shortest { digits, exponent } = decimal;
         if digits.is_multiple_of(2) {
-            return decimal;
+            return None;
         }
         let halves = u128::from(digits) * 2;
         let float_is = |halves: u128| same_number(halves, exponent, u128::from(self.mantissa), self.exponent + 1);
-        let even = if float_is(halves + 1) {
-            Shortest::new(digits + 1, exponent)
+        if float_is(halves + 1) {
+            Some(Shortest::new(digits + 1, exponent))
         } else if float_is(halves - 1) {
-            Shortest::new(digits - 1, exponent)
+            Some(Shortest::new(digits - 1, exponent))
         } else {
-            return decimal;
-        };
-        if self.on_edge(even) { decimal } else { even }
+            None
+        }
     }
 }
 
@@ -217,6 +220,13 @@ struct Scratch {
 }
 
 impl Scratch {
+    fn of(decimal: Shortest) -> Self {
+        let mut text = Self::default();
+        // cannot fail: 20 digits and an exponent of 4 characters fit
+        let _ = write!(text, "{}e{}", decimal.digits, decimal.exponent);
+        text
+    }
+
     fn as_str(&self) -> &str {
         let used = self.bytes.get(..self.length).unwrap_or_default();
         std::str::from_utf8(used).unwrap_or_default()
@@ -285,7 +295,9 @@ mod tests {
 
     #[test]
     fn a_tie_goes_to_the_even_digit() {
-        assert_eq!(of(2_251_799_813_685_248.25), "2251799813685248.2");
-        assert_eq!(of(2_251_799_813_685_248.75), "2251799813685248.8");
+        assert_eq!(of(1_125_899_906_842_624.25), "1.1258999068426242e+15");
+        assert_eq!(of(1_125_899_906_842_624.75), "1.1258999068426248e+15");
+        // 2^-24: the even neighbour belongs to the float below
+        assert_eq!(of(2f64.powi(-24)), "5.960464477539063e-08");
     }
 }
