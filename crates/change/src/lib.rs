@@ -6,13 +6,23 @@
 //! what survives a restart; [`Source`] and [`Sink`] move batches, [`Origin`] and [`Target`]
 //! are everything else that a pipeline asks of the two ends.
 //!
+//! With the feature `testing` come both ends in memory ([`memory`]), a wrapper that injects
+//! faults ([`faults`]) and the suite that every implementation of the contracts passes
+//! ([`conformance`]).
+//!
 //! No I/O happens here. Architecture invariant: this crate names no database.
 
 mod batch;
 mod budget;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod contract;
 mod error;
+#[cfg(feature = "testing")]
+pub mod faults;
 mod lsn;
+#[cfg(feature = "testing")]
+pub mod memory;
 mod schema;
 mod selection;
 mod state;

@@ -104,7 +104,8 @@ mod tests {
             let tombstone = Version::tombstone(epoch, at);
             prop_assert!(Version::snapshot(epoch, Lsn(lsn)) < tombstone);
             prop_assert!(tombstone < row);
-            prop_assert!(row < Version::tombstone(epoch, Position { commit_lsn: Lsn(lsn), index: index + 1 }));
+            let next = Position { commit_lsn: Lsn(lsn), index: index + 1 };
+            prop_assert!(row < Version::tombstone(epoch, next));
         }
 
         #[test]
