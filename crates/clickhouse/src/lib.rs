@@ -1,1 +1,5 @@
 //! The walhouse-clickhouse room.
+
+pub mod block;
+pub mod ddl;
+pub mod mapping;
