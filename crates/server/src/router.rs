@@ -1,0 +1,106 @@
+//! The routes and their replies.
+
+use std::net::SocketAddr;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use serde::Serialize;
+use walhouse_change::Phase;
+use walhouse_pipeline::{PipelineState, Status, StatusBoard};
+
+use crate::{Recorder, host};
+
+const INDEX: &str = "walhouse\n\n/health\n/ready\n/status\n/metrics\n";
+
+/// What the console shows.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// The pipeline's state.
+    pub board: StatusBoard,
+    /// The process' metrics.
+    pub recorder: Recorder,
+}
+
+/// The body of `/ready`.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    state: &'static str,
+    /// What is missing; empty when ready.
+    reasons: Vec<String>,
+    /// Tables that are stopped by an error of their own. They do not make the rest unready.
+    stopped: Vec<Stopped>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stopped {
+    table: String,
+    error: String,
+}
+
+impl Console {
+    /// The routes, for a server that listens on `address`.
+    pub fn router(self, address: SocketAddr) -> Router {
+        Router::new()
+            .route("/", get(async || INDEX))
+            .route("/health", get(async || "ok\n"))
+            .route("/ready", get(ready))
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .layer(middleware::from_fn_with_state(address, host::check))
+            .with_state(self)
+    }
+}
+
+async fn ready(State(console): State<Console>) -> impl IntoResponse {
+    let readiness = Readiness::of(&console.board.read());
+    let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(readiness))
+}
+
+async fn status(State(console): State<Console>) -> Json<Status> {
+    Json(console.board.read())
+}
+
+async fn metrics(State(console): State<Console>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], console.recorder.render())
+}
+
+impl Readiness {
+    fn of(status: &Status) -> Self {
+        let stopped = status
+            .tables
+            .iter()
+            .filter(|table| table.phase == Phase::Stopped)
+            .map(|table| Stopped { table: table.name.to_string(), error: table.error.clone().unwrap_or_default() });
+        Self {
+            ready: status.is_ready(),
+            state: status.state.name(),
+            reasons: if status.is_ready() { Vec::new() } else { reasons(status) },
+            stopped: stopped.collect(),
+        }
+    }
+}
+
+fn reasons(status: &Status) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match &status.state {
+        PipelineState::Live => {}
+        PipelineState::Starting => reasons.push("connecting to both ends".to_owned()),
+        PipelineState::Copying => reasons.push("copying tables".to_owned()),
+        PipelineState::Stopping => reasons.push("stopping".to_owned()),
+        PipelineState::Waiting { domain, error, attempt, .. } => {
+            reasons.push(format!("waiting for the {domain}, attempt {attempt}: {error}"));
+        }
+        PipelineState::Failed { error } => reasons.push(error.clone()),
+    }
+    let unsettled = status.tables.iter().filter(|table| !matches!(table.phase, Phase::Live | Phase::Stopped));
+    reasons.extend(unsettled.map(|table| {
+        let phase = if table.phase == Phase::Copying { "is being copied" } else { "is not copied yet" };
+        format!("table {} {phase}: {} of about {} rows", table.name, table.rows_copied, table.rows_estimated)
+    }));
+    reasons
+}

@@ -1,0 +1,5 @@
+//! The edge over real sockets.
+
+mod endpoints;
+mod http;
+mod port;
