@@ -1,6 +1,7 @@
 //! Instruments that look at walhouse from outside, and what they need to do so.
 //!
 //! - [`postgres`]: private Postgres servers, for the demo and for tests;
+//! - [`house`]: a walhouse under test, started, frozen and killed;
 //! - [`rembo`]: the sample workload;
 //! - [`verify`]: proves that the target is the source;
 //! - [`latency`]: measures the time from commit to visible.
@@ -10,6 +11,7 @@
 
 mod clickhouse;
 mod error;
+pub mod house;
 pub mod latency;
 pub mod postgres;
 mod progress;
