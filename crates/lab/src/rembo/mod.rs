@@ -19,7 +19,7 @@ mod views;
 pub use crate::postgres::connect;
 pub use load::{LoadCounts, LoadOptions, load};
 pub use query::{Comparison, SEED_QUERY, compare_seed_query};
-pub use schema::{alter, create, drop, tables};
+pub use schema::{CONFIGURATION, alter, create, drop, tables};
 pub use seed::{SeedCounts, SeedOptions, parse_date, seed, today};
 pub use sell::{Sold, sell};
 pub use views::{TIME_BETWEEN_PURCHASES, views};

@@ -105,6 +105,9 @@ pub async fn drop(client: &Client) -> Result<()> {
     client.batch_execute(&drop_statement()).await.attempt("dropping the tables")
 }
 
+/// What a configuration of walhouse has to say for this workload: the plural name that its queries use.
+pub const CONFIGURATION: &str = "[tables.\"public.employee\"]\nview = \"view_employees_last_rec\"\n";
+
 /// The tables with their targets. The view of `employee` is called `view_employees_last_rec`, which walhouse's
 /// configuration has to say as well.
 pub fn tables() -> Vec<Table> {
