@@ -19,3 +19,6 @@ pub use views::views;
 
 /// The service table of TRUNCATE markers: `table` is the plan's name, `version` the marker's.
 pub const TRUNCATES: &str = "walhouse_truncates";
+
+#[cfg(test)]
+mod tests;
