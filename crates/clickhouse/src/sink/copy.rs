@@ -1,0 +1,196 @@
+//! The sink of one worker of a table's copy.
+//!
+//! The order of a copy's rows does not matter and an interrupted copy is dropped, so a block goes
+//! to the log and to the current state at the same time, and several workers write side by side.
+//! Blocks are large; a part of one is sent when no batch has come for a moment, since the source
+//! may be waiting for the bytes that are held here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use walhouse_change::{
+    BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Result, Retry, Sink,
+};
+
+use super::flight::broken;
+use super::gather::{Gather, Sealed, stored};
+use super::inserter::{Destination, Inserter};
+use crate::mapping::TablePlan;
+
+/// Batches that wait while a block is being written; the byte budget bounds them.
+const QUEUE: usize = 8;
+
+/// No batch for that long: what is gathered is sent.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// Rows of a copy on their way.
+#[derive(Debug)]
+pub(crate) struct CopySink {
+    queue: Option<mpsc::Sender<Part>>,
+    task: Task,
+}
+
+/// Ends with the sink, unless it is closed.
+#[derive(Debug)]
+struct Task(JoinHandle<Result<()>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Done = oneshot::Sender<Result<()>>;
+
+#[derive(Debug)]
+struct Part {
+    batch: ChangeBatch,
+    done: Done,
+}
+
+impl CopySink {
+    pub(crate) fn new(plan: Arc<TablePlan>, inserter: Inserter, epoch: u16) -> Self {
+        let (queue, parts) = mpsc::channel(QUEUE);
+        let destinations: Arc<[Destination]> =
+            plan.tables().iter().map(|&kind| Destination::staging(&plan, kind)).collect();
+        let copy = Copy {
+            gather: Gather::new(Arc::clone(&plan), epoch),
+            plan,
+            inserter,
+            destinations,
+            waiting: Vec::new(),
+            under_way: None,
+        };
+        Self { queue: Some(queue), task: Task(tokio::spawn(copy.run(parts))) }
+    }
+
+    async fn take(&mut self, mut batch: ChangeBatch) -> Result<Commit> {
+        let permit = batch.take_permit();
+        let (done, wait) = oneshot::channel();
+        let sent = match &self.queue {
+            Some(queue) => queue.send(Part { batch, done }).await.is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err((&mut self.task.0).await.unwrap_or_else(|error| Err(broken(&error))).err().unwrap_or_else(gone));
+        }
+        Ok(Commit::new(async move {
+            let _held_until_durable = permit;
+            wait.await.unwrap_or_else(|_| Err(gone()))
+        }))
+    }
+
+    async fn finish(mut self) -> Result<()> {
+        self.queue = None;
+        (&mut self.task.0).await.unwrap_or_else(|error| Err(broken(&error)))
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Domain::Target, Retry::Later, "the copy ended before the batch was durable")
+}
+
+impl Sink for CopySink {
+    fn enqueue(&mut self, batch: ChangeBatch) -> BoxFuture<'_, Result<Commit>> {
+        Box::pin(self.take(batch))
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.finish())
+    }
+}
+
+struct Copy {
+    plan: Arc<TablePlan>,
+    gather: Gather,
+    inserter: Inserter,
+    destinations: Arc<[Destination]>,
+    /// Batches whose last row is gathered.
+    waiting: Vec<Done>,
+    /// The block that is being written.
+    under_way: Option<Task>,
+}
+
+impl Copy {
+    async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
+        let ended = self.follow(&mut parts).await;
+        if let Err(error) = &ended {
+            tell(self.waiting, &Err(error.clone()));
+        }
+        ended
+    }
+
+    async fn follow(&mut self, parts: &mut mpsc::Receiver<Part>) -> Result<()> {
+        loop {
+            match tokio::time::timeout(QUIET, parts.recv()).await {
+                Ok(Some(part)) => self.take(part).await?,
+                Ok(None) => break,
+                Err(_quiet) => {
+                    self.landed().await?;
+                    self.send();
+                    if self.under_way.is_none() {
+                        // nothing to do until more comes
+                        match parts.recv().await {
+                            Some(part) => self.take(part).await?,
+                            None => break,
+                        }
+                    }
+                }
+            }
+        }
+        self.landed().await?;
+        self.send();
+        self.landed().await
+    }
+
+    async fn take(&mut self, part: Part) -> Result<()> {
+        let Part { batch, done } = part;
+        for change in batch.changes() {
+            let Change::Row(change) = change else { continue };
+            if self.gather.is_full() {
+                self.landed().await?;
+                self.send();
+            }
+            stored(&self.plan, self.gather.push(&batch.row(change), true, None))?;
+        }
+        self.waiting.push(done);
+        Ok(())
+    }
+
+    /// Waits for the block that is under way.
+    async fn landed(&mut self) -> Result<()> {
+        match self.under_way.take() {
+            Some(mut insert) => (&mut insert.0).await.unwrap_or_else(|error| Err(broken(&error))),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what is gathered; nothing may be under way.
+    fn send(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let Some(sealed) = self.gather.seal() else {
+            tell(waiting, &Ok(()));
+            return;
+        };
+        let (inserter, destinations) = (self.inserter.clone(), Arc::clone(&self.destinations));
+        self.under_way = Some(Task(tokio::spawn(async move {
+            let written = write(inserter, destinations, sealed).await;
+            tell(waiting, &written);
+            written
+        })));
+    }
+}
+
+async fn write(inserter: Inserter, destinations: Arc<[Destination]>, sealed: Sealed) -> Result<()> {
+    let inserts = destinations.iter().map(|to| inserter.insert(to, &sealed.block, inserter.copy_token(to)));
+    futures_util::future::try_join_all(inserts).await.map(|_| ())
+}
+
+fn tell(waiting: Vec<Done>, result: &Result<()>) {
+    for done in waiting {
+        // nobody waits any longer when the batch's commit was dropped
+        let _ = done.send(result.clone());
+    }
+}

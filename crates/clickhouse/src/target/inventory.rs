@@ -1,0 +1,135 @@
+//! What the database holds: tables, their comments and columns. Read only.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::client::Client;
+use crate::ddl::literal;
+use crate::error::Result;
+use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
+
+/// One table or view as found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub(super) engine: String,
+    pub(super) comment: String,
+    /// `a, b`, unquoted as ClickHouse prints it.
+    pub(super) sorting_key: String,
+    /// Name and full type, in order.
+    pub(super) columns: Vec<(String, String)>,
+}
+
+/// Tables and views by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inventory(HashMap<String, Found>);
+
+impl Inventory {
+    /// Reads the whole database, or those of `names` only.
+    pub(super) async fn read(client: &Client, database: &str, names: Option<&[String]>) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Table {
+            name: String,
+            engine: String,
+            comment: String,
+            sorting_key: String,
+        }
+        #[derive(Deserialize)]
+        struct Column {
+            table: String,
+            name: String,
+            r#type: String,
+        }
+        let only = |column: &str| match names {
+            Some(names) => format!(" AND {column} IN ({})", names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")),
+            None => String::new(),
+        };
+        let of = literal(database);
+        let sql = format!(
+            "SELECT name, engine, comment, sorting_key FROM system.tables WHERE database = {of}{}",
+            only("name")
+        );
+        let tables: Vec<Table> = client.rows("read the list of tables", &sql).await?;
+        let sql = format!(
+            "SELECT table, name, type FROM system.columns WHERE database = {of}{} ORDER BY table, position",
+            only("table")
+        );
+        let columns: Vec<Column> = client.rows("read the tables' columns", &sql).await?;
+        let mut found: HashMap<String, Found> = HashMap::with_capacity(tables.len());
+        for Table { name, engine, comment, sorting_key } in tables {
+            found.insert(name, Found { engine, comment, sorting_key, columns: Vec::new() });
+        }
+        for Column { table, name, r#type } in columns {
+            if let Some(table) = found.get_mut(&table) {
+                table.columns.push((name, r#type));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Found> {
+        self.0.get(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Found)> {
+        self.0.iter().map(|(name, found)| (name.as_str(), found))
+    }
+}
+
+/// How a table differs from what its plan says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// Indexes into the plan of columns that are missing.
+    pub(super) missing: Vec<usize>,
+    /// Columns that the plan does not have: gone from the source, or added by somebody.
+    pub(super) extra: Vec<String>,
+    /// What cannot be mended by adding columns, in words.
+    pub(super) conflict: Option<String>,
+}
+
+impl Found {
+    /// Compares with the plan's table of that kind.
+    pub(super) fn difference(&self, plan: &TablePlan, kind: TableKind) -> Difference {
+        let type_of = |name: &str| self.columns.iter().find(|(have, _)| have == name).map(|(_, ty)| ty.as_str());
+        let mut difference = Difference::default();
+        let wanted = match kind {
+            TableKind::Log => "MergeTree",
+            TableKind::Current => "ReplacingMergeTree",
+        };
+        // a server may make a Replicated or Shared table of it
+        if !self.engine.ends_with(wanted) || (kind == TableKind::Log && self.engine.contains("Replacing")) {
+            difference.conflict = Some(format!("it is a {}, not a {wanted}", self.engine));
+            return difference;
+        }
+        let key = self.sorting_key.replace('`', "");
+        let mut sorted: Vec<&str> = plan.sort_key().collect();
+        if kind == TableKind::Log {
+            sorted.push("_version");
+        }
+        if key != sorted.join(", ") {
+            difference.conflict = Some(format!("it is sorted by ({key}), the source's key is another"));
+            return difference;
+        }
+        for (index, column) in plan.columns.iter().enumerate() {
+            match type_of(&column.name) {
+                None => difference.missing.push(index),
+                Some(ty) if ty != column.sql_type() => {
+                    difference.conflict = Some(format!(
+                        "its column {} is {ty}, the source's is {}",
+                        column.name,
+                        column.sql_type()
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(meta) = META_COLUMNS.iter().find(|meta| type_of(meta.name) != Some(meta.sql_type)) {
+            difference.conflict = Some(format!("its column {} is missing or is not {}", meta.name, meta.sql_type));
+        }
+        let known = |name: &str| {
+            plan.columns.iter().any(|column| column.name == name) || META_COLUMNS.iter().any(|meta| meta.name == name)
+        };
+        difference.extra = self.columns.iter().map(|(name, _)| name).filter(|name| !known(name)).cloned().collect();
+        difference
+    }
+}
