@@ -243,7 +243,11 @@ trait Wide: Default + PartialEq {
 impl Wide for u128 {
     #[inline]
     fn mul_add(&mut self, factor: u64, addend: u64) -> Option<()> {
-        *self = self.checked_mul(u128::from(factor))?.checked_add(u128::from(addend))?;
+        // most numerics stay within 64 bits, where the product cannot overflow and needs no check
+        *self = match u64::try_from(*self) {
+            Ok(small) => u128::from(small) * u128::from(factor) + u128::from(addend),
+            Err(_) => self.checked_mul(u128::from(factor))?.checked_add(u128::from(addend))?,
+        };
         Some(())
     }
 }
