@@ -53,7 +53,8 @@ pub(super) struct Column {
     header: Vec<u8>,
     codec: Codec,
     nullable: bool,
-    /// A byte per row; unused where the type has no null map.
+    /// Has a byte per row for NULL (a dictionary has a key for it).
+    null_map: bool,
     nulls: Vec<u8>,
     data: Data,
 }
@@ -86,7 +87,8 @@ impl Column {
             (_, Some(width)) => Data::Fixed { width, bytes: Vec::new() },
             (_, None) => Data::Strings(Strings::default()),
         };
-        Self { header, codec: Codec::new(source, plan, dates), nullable, nulls: Vec::new(), data }
+        let null_map = nullable && !matches!(data, Data::Dictionary(_));
+        Self { header, codec: Codec::new(source, plan, dates), nullable, null_map, nulls: Vec::new(), data }
     }
 
     /// Bytes of every row: the null flag and the value of fixed width.
@@ -164,7 +166,7 @@ impl Column {
 
     #[inline]
     fn push_not_null(&mut self) {
-        if self.nullable {
+        if self.null_map {
             self.nulls.push(0);
         }
     }
@@ -204,11 +206,7 @@ impl Column {
         match &mut self.data {
             Data::Fixed { bytes, .. } => body.move_in(bytes),
             Data::Strings(strings) => strings.finish(body),
-            Data::Dictionary(dictionary) => {
-                // its null is a key
-                self.nulls.clear();
-                dictionary.finish(body);
-            }
+            Data::Dictionary(dictionary) => dictionary.finish(body),
         }
     }
 }
