@@ -32,6 +32,11 @@ pub struct Rates {
     pub crash: u64,
     /// Longest wait.
     pub longest: Duration,
+    /// `save_checkpoint` says it is done and is not. No sound pipeline can live with this or the
+    /// next one: a test injects them to prove that it would notice.
+    pub lost_checkpoint: u64,
+    /// A batch counts as durable and is nowhere.
+    pub lost_batch: u64,
 }
 
 enum Fault {
@@ -100,6 +105,11 @@ impl Faults {
         } else {
             Fault::None
         }
+    }
+
+    fn lies(&self, percent: u64) -> bool {
+        let quiet = self.0.quiet.load(Ordering::Relaxed);
+        percent > 0 && !quiet && self.0.random.lock().unwrap_or_else(PoisonError::into_inner).chance(percent)
     }
 
     async fn around<T>(&self, domain: Domain, call: impl Future<Output = Result<T>>) -> Result<T> {
@@ -236,6 +246,9 @@ impl Target for FaultyTarget {
     }
 
     fn save_checkpoint<'a>(&'a self, checkpoint: &'a Checkpoint) -> BoxFuture<'a, Result<()>> {
+        if self.faults.lies(self.faults.0.rates.lost_checkpoint) {
+            return Box::pin(std::future::ready(Ok(())));
+        }
         Box::pin(self.faults.around(Domain::Target, self.inner.save_checkpoint(checkpoint)))
     }
 
@@ -272,6 +285,9 @@ struct FaultySink {
 
 impl Sink for FaultySink {
     fn enqueue(&mut self, batch: ChangeBatch) -> BoxFuture<'_, Result<Commit>> {
+        if self.faults.lies(self.faults.0.rates.lost_batch) {
+            return Box::pin(std::future::ready(Ok(Commit::done())));
+        }
         Box::pin(async move {
             let commit = self.faults.around(Domain::Target, self.inner.enqueue(batch)).await?;
             let faults = self.faults.clone();

@@ -144,6 +144,8 @@ impl<'a> Session<'a> {
     }
 
     async fn follow(&mut self, cancel: &CancellationToken) -> Result<Outcome> {
+        // Stored by whoever ran before, who perhaps did not live to acknowledge it.
+        (self.acknowledge)(self.ledger.stored());
         loop {
             let may_save = self.saving.is_none() && self.is_unsaved();
             let may_take = self.sink.is_some() && self.commits.len() < MAX_PENDING;

@@ -337,9 +337,8 @@ impl Source for MemoryStream {
     fn acknowledger(&self) -> Acknowledge {
         let (server, slot, alive) = (self.server.clone(), self.slot.clone(), Arc::clone(&self.alive));
         Arc::new(move |upto| {
-            let mut state = server.lock();
-            if let Some(slot) = state.slots.get_mut(&slot).filter(|_| alive.load(Ordering::Relaxed)) {
-                slot.confirmed = slot.confirmed.max(upto);
+            if alive.load(Ordering::Relaxed) {
+                server.acknowledge(&slot, upto);
             }
         })
     }

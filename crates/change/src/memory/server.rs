@@ -7,7 +7,8 @@
 //! in the future is believed; a change made before its table was published is never sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
@@ -93,10 +94,14 @@ pub(super) struct State {
     next_relid: u32,
 }
 
+/// Told what is about to be acknowledged for a slot.
+type Watch = Box<dyn Fn(&str, Lsn) + Send + Sync>;
+
 /// The server. Clones are handles on the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     state: Arc<Mutex<State>>,
+    acknowledgements: Arc<OnceLock<Watch>>,
     pub(super) news: Arc<Notify>,
     /// Changes per batch, so that transactions are cut.
     pub(super) batch: usize,
@@ -121,7 +126,28 @@ impl Server {
             next_xid: 700,
             next_relid: 16_384,
         };
-        Self { state: Arc::new(Mutex::new(state)), news: Arc::new(Notify::new()), batch: batch.max(1), linger }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            acknowledgements: Arc::default(),
+            news: Arc::new(Notify::new()),
+            batch: batch.max(1),
+            linger,
+        }
+    }
+
+    /// Has `watch` called with the slot and the LSN of each acknowledgement, before it counts.
+    /// Only the first call of this counts.
+    pub fn watch_acknowledgements(&self, watch: impl Fn(&str, Lsn) + Send + Sync + 'static) {
+        let _ = self.acknowledgements.set(Box::new(watch));
+    }
+
+    pub(super) fn acknowledge(&self, slot: &str, upto: Lsn) {
+        if let Some(watch) = self.acknowledgements.get() {
+            watch(slot, upto);
+        }
+        if let Some(slot) = self.lock().slots.get_mut(slot) {
+            slot.confirmed = slot.confirmed.max(upto);
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,6 +269,12 @@ impl Server {
     #[must_use]
     pub fn slots(&self) -> Vec<String> {
         self.lock().slots.keys().cloned().collect()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

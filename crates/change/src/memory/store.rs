@@ -5,7 +5,8 @@
 //! that a database server goes on with after its client died.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::Random;
@@ -95,15 +96,21 @@ pub(super) struct Inner {
     slowest: Duration,
 }
 
+/// Told what is about to be stored for a slot.
+type Watch = Box<dyn Fn(&str, &Checkpoint) + Send + Sync>;
+
 /// The store. Clones are handles on the same one.
-#[derive(Clone, Debug)]
-pub struct Store(Arc<Mutex<Inner>>);
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Mutex<Inner>>,
+    checkpoints: Arc<OnceLock<Watch>>,
+}
 
 impl Store {
     /// An empty store, whose inserts take up to `slowest`, by seed.
     #[must_use]
     pub fn new(seed: u64, slowest: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             tables: BTreeMap::new(),
             copies: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
@@ -112,11 +119,24 @@ impl Store {
             next_flight: 0,
             random: Random::new(seed),
             slowest,
-        })))
+        };
+        Self { inner: Arc::new(Mutex::new(inner)), checkpoints: Arc::default() }
+    }
+
+    /// Has `watch` called with the slot and each checkpoint, before it is stored. Only the first
+    /// call of this counts.
+    pub fn watch_checkpoints(&self, watch: impl Fn(&str, &Checkpoint) + Send + Sync + 'static) {
+        let _ = self.checkpoints.set(Box::new(watch));
+    }
+
+    pub(super) fn tell_checkpoint(&self, slot: &str, checkpoint: &Checkpoint) {
+        if let Some(watch) = self.checkpoints.get() {
+            watch(slot, checkpoint);
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A table as it is.
@@ -160,6 +180,12 @@ impl Store {
     /// True while an insert into the place is in flight.
     pub(super) fn is_busy(&self, place: &Place) -> bool {
         self.lock().flights.values().any(|(busy, _)| busy == place)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 

@@ -35,6 +35,7 @@ impl MemoryTarget {
     }
 
     fn save_checkpoint_now(&self, checkpoint: &Checkpoint) -> Result<()> {
+        self.store.tell_checkpoint(&self.slot, checkpoint);
         let mut inner = self.store.lock();
         let before = inner.checkpoints.get(&self.slot).filter(|before| before.phase == SlotPhase::Ready);
         if before.is_some_and(|before| (before.epoch, before.lsn) > (checkpoint.epoch, checkpoint.lsn)) {
