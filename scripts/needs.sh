@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what `make demo` or `make test` needs and this machine lacks: by apt when root, otherwise prints the command.
+# usage: scripts/needs.sh demo|test
+set -euo pipefail
+
+missing=()
+need() { # need PACKAGE COMMAND...: the package, unless one of the commands is there
+    local package=$1
+    shift
+    for command in "$@"; do
+        if [ -x "$command" ] || command -v "$command" >/dev/null 2>&1; then return; fi
+    done
+    missing+=("$package")
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "A Rust toolchain is needed: see https://rustup.rs." >&2
+    exit 1
+fi
+need gcc cc gcc
+need postgresql /usr/lib/postgresql/*/bin/postgres postgres
+need npm npm
+need ca-certificates /etc/ssl/certs/ca-certificates.crt update-ca-certificates
+if [ "${1:-}" = test ]; then
+    need postgresql-client psql
+    need maven mvn
+    need unzip unzip
+    need xz-utils xz
+    need curl curl
+    need git git
+    # Debian's python3 comes without the module that makes virtual environments.
+    if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then missing+=(python3 python3-venv); fi
+fi
+
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+command=(apt-get install -y --no-install-recommends "${missing[@]}")
+if [ "$(id -u)" -ne 0 ]; then
+    echo "These packages are missing; install them with: sudo ${command[*]}" >&2
+    exit 1
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+"${command[@]}" >/dev/null
