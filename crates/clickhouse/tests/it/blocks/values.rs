@@ -23,7 +23,18 @@ const VALUES: &[(&str, &[&str])] = &[
     ("pg_lsn", &["'16/B374D848'", "'0/0'", "'FFFFFFFF/FFFFFFFF'"]),
     (
         "float8",
-        &["'NaN'", "'Infinity'", "'-Infinity'", "'-0'", "0", "1e-310", "5e-324", "1.7976931348623157e308", "0.1", "1e23"],
+        &[
+            "'NaN'",
+            "'Infinity'",
+            "'-Infinity'",
+            "'-0'",
+            "0",
+            "1e-310",
+            "5e-324",
+            "1.7976931348623157e308",
+            "0.1",
+            "1e23",
+        ],
     ),
     ("float4", &["0.1", "16777217", "'NaN'", "'-Infinity'", "'-0'", "1e-45", "3.4028235e38"]),
     ("numeric", &["'NaN'", "1e-40", "12345678901234567890123456789012345678901234567890.123450", "1.10", "1e131071"]),
@@ -183,7 +194,12 @@ async fn check(target: &Database, number: usize, ty: &PgType, pairs: &[Pair]) ->
     for (pair, stored) in pairs.iter().zip(&stored) {
         let expected = expected(to, ty, pair)?;
         let limit = |text: &str| text.chars().take(300).collect::<String>();
-        ensure!(expected == *stored || same_float(to, &expected, stored), "{} became {}", limit(&expected), limit(stored));
+        ensure!(
+            expected == *stored || same_float(to, &expected, stored),
+            "{} became {}",
+            limit(&expected),
+            limit(stored)
+        );
     }
     Ok(pairs.len())
 }

@@ -90,7 +90,9 @@ async fn the_state_at_a_time() -> Result<()> {
             ("5", &["3\tc"]),
         ];
         for (at, rows) in expected {
-            let sql = format!("SELECT id, v FROM t_at(at = '1970-01-01 00:00:00'::DateTime64(6, 'UTC') + toIntervalMicrosecond({at} * 1000000)) ORDER BY id");
+            let sql = format!(
+                "SELECT id, v FROM t_at(at = '1970-01-01 00:00:00'::DateTime64(6, 'UTC') + toIntervalMicrosecond({at} * 1000000)) ORDER BY id"
+            );
             assert_eq!(database.rows(&sql).await?, rows, "at {at}");
         }
         let by_text = "SELECT count() FROM t_at(at = '1970-01-01 00:00:01.5')";
@@ -137,12 +139,8 @@ async fn the_shape_of_the_seeds_query() -> Result<()> {
         TablePlan::new(schema("public", name, columns, 1), &overrides, &layout).map(Arc::new)
     };
     let (int, bigint, varchar) = (|| builtin(23), || builtin(20), || builtin(1043));
-    let sales = vec![
-        ("sales_id", int()),
-        ("employee_id", int()),
-        ("sales_territory_id", int()),
-        ("sales_amount", bigint()),
-    ];
+    let sales =
+        vec![("sales_id", int()), ("employee_id", int()), ("sales_territory_id", int()), ("sales_amount", bigint())];
     let territory = vec![
         ("sales_territory_id", int()),
         ("sales_territory_country", varchar()),
