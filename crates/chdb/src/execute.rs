@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::connection::{Class, Connection, Connector, Stats};
 use crate::failure::Failure;
@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) users: Vec<User>,
     pub(crate) timezone: String,
     pub(crate) spill: PathBuf,
+    /// One for each statement that may run at a time.
+    pub(crate) permits: Arc<Semaphore>,
 }
 
 /// A statement that gives rows has begun.

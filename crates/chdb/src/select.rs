@@ -39,7 +39,8 @@ pub(crate) fn run(
         return Err(Failure::new(394, "QUERY_WAS_CANCELLED", "The client has gone away"));
     }
     // the writer lives until the query has ended: the reader sees the end of the pipe only then
-    let outcome = connection.query(&sql, "Null", params);
+    // the format goes along as well: SHOW is rewritten to a query inside the engine, which takes it from there
+    let outcome = connection.query(&sql, format, params);
     drop(writer);
     outcome.map(|(_, stats)| stats)
 }

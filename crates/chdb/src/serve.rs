@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Layout;
 use crate::confine::{self, Confinement};
@@ -37,6 +37,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const STOP_LIMIT: Duration = Duration::from_secs(8);
 /// Statements at a time; more wait. Each has a thread, and the engine makes some more for it.
 const MAX_STATEMENTS: usize = 64;
+/// Threads beside those, for results held back in files: these must go on when every statement waits for its reader.
+const FILE_THREADS: usize = 8;
 
 /// Serves the engine in this process until SIGTERM, SIGINT, or, under [`crate::Engine`], its parent's end. Prints
 /// one line with the bound address to standard output when it is ready. Call it before any other thread is made: only
@@ -136,6 +138,7 @@ fn open(options: &Options, layout: &Layout, path: &Path) -> Result<Server, Error
         users: options.all_users(),
         timezone: figures.trim().to_owned(),
         spill: layout.spill.clone(),
+        permits: Arc::new(Semaphore::new(MAX_STATEMENTS)),
     })
 }
 
@@ -148,7 +151,7 @@ fn run(
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(MAX_STATEMENTS)
+        .max_blocking_threads(MAX_STATEMENTS + FILE_THREADS)
         .enable_all()
         .build()
         .map_err(Error::io("start the async runtime"))?;
@@ -208,12 +211,17 @@ async fn expire_sessions(server: Arc<Server>) {
 async fn finish_statements(server: &Server) {
     let start = Instant::now();
     let mut killed = false;
+    let busy = server.running.count() > 0;
     while server.running.count() > 0 && start.elapsed() < GRACE * 2 {
         if start.elapsed() > GRACE && !killed {
             server.killer.kill_all();
             killed = true;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if busy {
+        // their answers are on the way
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -267,7 +267,12 @@ fn keep(shared: &Shared, answer: tokio::sync::oneshot::Sender<Result<String, Err
 /// Starts a child and waits for its line; gives the URL and the thread that reads on.
 fn start_child(shared: &Shared, address: SocketAddr) -> Result<(String, std::thread::JoinHandle<()>), Error> {
     let spawn = &shared.spawn;
-    let mut child = Command::new(&spawn.program)
+    let mut command = Command::new(&spawn.program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+        // a password in PGPASSWORD is none of its business
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(&spawn.args)
         .envs(spawn.envs.iter().map(|(name, value)| (name, value)))
         .env(CHILD, "1")

@@ -175,8 +175,14 @@ impl Drop for TestEngine {
 pub fn shared() -> &'static TestEngine {
     static SHARED: OnceLock<TestEngine> = OnceLock::new();
     SHARED.get_or_init(|| {
-        // nobody drops a static: the child removes the folder
-        let data = tempfile::tempdir().expect("a temporary folder").keep();
+        // nobody drops a static: the child empties the folder (to remove it is outside of its confinement), and the
+        // next one removes the empty ones
+        let all = std::env::temp_dir().join("walhouse-test-engines");
+        std::fs::create_dir_all(&all).expect("a temporary folder");
+        for old in std::fs::read_dir(&all).expect("the temporary folder").flatten() {
+            let _ = std::fs::remove_dir(old.path());
+        }
+        let data = tempfile::tempdir_in(&all).expect("a temporary folder").keep();
         let mut spawn = spawn(&data);
         spawn.envs.push((OsString::from(REMOVE), OsString::from("1")));
         TestEngine::from_spawn(spawn, None)

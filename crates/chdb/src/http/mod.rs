@@ -9,6 +9,7 @@ mod flush;
 mod handler;
 mod multipart;
 mod request;
+mod rows;
 mod server;
 
 pub(crate) use body::BodyReader;

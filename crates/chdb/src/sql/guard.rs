@@ -1,4 +1,4 @@
-//! What no client may say, whatever its rights: words that reach files or end the process.
+//! What no client may say, whatever its rights: words that reach files or command the process.
 //!
 //! This is the third of three walls. The engine's grants refuse table functions, engines, dictionaries and SYSTEM;
 //! Landlock refuses files outside the data folder and outgoing connections. The grants do not cover what is refused
@@ -22,17 +22,33 @@ pub(crate) fn refuse(sql: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses functions that read a table or dictionary by a name in a string, for users bound to one database.
-pub(crate) fn refuse_lookups(sql: &[u8]) -> Result<(), Failure> {
-    let mut before: Option<Vec<u8>> = None;
-    for token in tokens(sql) {
-        if token.is_symbol(sql, b'(')
-            && let Some(name) = before.map(|name| name.to_ascii_lowercase())
-            && [b"dict".as_slice(), b"joinget"].iter().any(|prefix| name.starts_with(prefix))
-        {
+/// Functions and table functions that read a table or dictionary whose name is in a string, by their beginnings.
+const LOOKUPS: [&str; 9] =
+    ["dict", "joinget", "merge", "loop", "remote", "cluster", "timeseries", "prometheus", "viewifpermitted"];
+
+/// For a user bound to one database: refuses the name of another database before a dot, names that come as
+/// parameters, and functions that take names as strings. `others` are the names of all other databases; of `system`
+/// only some tables may be named.
+pub(crate) fn refuse_foreign(sql: &[u8], others: &[String], system: &[&str]) -> Result<(), Failure> {
+    let all: Vec<Token> = tokens(sql).collect();
+    for (at, token) in all.iter().enumerate() {
+        let Some(name) = token.identifier(sql) else { continue };
+        let next = |symbol| all.get(at + 1).is_some_and(|next| next.is_symbol(sql, symbol));
+        let after_colon = at > 0 && all.get(at - 1).is_some_and(|before| before.is_symbol(sql, b':'));
+        if next(b'.') && others.iter().any(|other| other.as_bytes() == name) {
+            return Err(Failure::denied("A read-only user may read its own database only"));
+        }
+        let table = all.get(at + 2).and_then(|table| table.identifier(sql));
+        if next(b'.') && name == b"system" && !system.iter().any(|known| Some(known.as_bytes()) == table.as_deref()) {
+            return Err(Failure::denied("A read-only user may read its own database only"));
+        }
+        let lower = name.to_ascii_lowercase();
+        if next(b'(') && LOOKUPS.iter().any(|prefix| lower.starts_with(prefix.as_bytes())) {
             return Err(Failure::denied("A read-only user may not look up by name"));
         }
-        before = token.identifier(sql);
+        if after_colon && lower == b"identifier" {
+            return Err(Failure::denied("A read-only user may not pass names as parameters"));
+        }
     }
     Ok(())
 }
@@ -44,8 +60,17 @@ fn pair(sql: &[u8], index: usize, before: Token, token: Token) -> Result<(), Fai
     if before.is(sql, "from") && token.is(sql, "infile") {
         return Err(Failure::denied("FROM INFILE is not available to clients"));
     }
-    if index == 1 && before.is(sql, "system") && token.is_any(sql, &["shutdown", "kill"]) {
-        return Err(Failure::denied("SYSTEM SHUTDOWN and SYSTEM KILL are not available to clients"));
+    // no grant covers any of them; some answer without doing anything, two end the process
+    if index == 1 && before.is(sql, "system") {
+        return Err(Failure::denied("SYSTEM statements are not available to clients"));
+    }
+    if token.is_symbol(sql, b'(') && before.is(sql, "input") {
+        // its data would stand in the statement's text, where a blank line ends it and the rest is run
+        return Err(Failure::new(
+            48,
+            "NOT_IMPLEMENTED",
+            "INSERT ... SELECT FROM input() is not supported by this server",
+        ));
     }
     if token.is_symbol(sql, b'(')
         && let Some(name) = before.identifier(sql)
@@ -73,10 +98,35 @@ mod tests {
             "SELECT `f\\x69le`('/etc/passwd')",
             "/* a */ SYSTEM SHUTDOWN",
             "system -- x\n kill",
+            "SYSTEM STOP MERGES",
             "CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = local, path = '/')",
             "SELECT * FROM eval('SELECT 1')",
         ] {
             assert_eq!(refuse(sql.as_bytes()).map_err(|f| f.code), Err(497), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_bound_user_names_its_own_database() {
+        let others = ["secret".to_owned(), "my db".to_owned()];
+        for sql in [
+            "SELECT * FROM secret.salary",
+            "SELECT * FROM `secret` . `salary`",
+            "SELECT 1 IN \"my db\".t",
+            "SELECT joinGet('secret.t', 'a', 1)",
+            "SELECT * FROM mergeTreeIndex(secret, t)",
+            "SELECT * FROM {d:Identifier}.t",
+            "SELECT (SELECT query FROM system.processes)",
+        ] {
+            assert!(refuse_foreign(sql.as_bytes(), &others, &["one"]).is_err(), "{sql}");
+        }
+        for sql in [
+            "SELECT secret FROM shop.t",
+            "SELECT 'secret.salary'",
+            "SELECT t.secret FROM t",
+            "SELECT {x:UInt8} FROM system.one",
+        ] {
+            assert!(refuse_foreign(sql.as_bytes(), &others, &["one"]).is_ok(), "{sql}");
         }
     }
 

@@ -4,7 +4,7 @@ mod guard;
 mod lexer;
 mod statement;
 
-pub(crate) use guard::{refuse, refuse_lookups};
+pub(crate) use guard::{refuse, refuse_foreign};
 pub(crate) use statement::{
     Insert, Output, first_word, insert_shape, kill_by_comment, output_shape, returns_rows, used_tables,
 };

@@ -13,6 +13,7 @@ fn every_recorded_check_passes() {
     let address = testing::shared().address();
     let mut failed = Vec::new();
     let list = include_str!("../data/http-checks.jsonl");
+    assert_eq!(list.lines().count(), 79);
     for line in list.lines().filter(|line| !line.is_empty()) {
         let check: Value = serde_json::from_str(line).expect("a check");
         let answer = perform(&address, &check);
