@@ -1,0 +1,195 @@
+//! The adapter: everything of the contract, and what the commands beside the pipeline need.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use walhouse_change::{
+    BoxFuture, Budget, Lsn, Origin, Result, SlotKind, Snapshot, Source, Survey, SurveyedTable, TableSchema,
+};
+
+use crate::background::{self, Stop};
+use crate::catalog::{server, tables};
+use crate::check::{self, Finding};
+use crate::endpoint::Endpoint;
+use crate::wire::connection::{Connection, Mode};
+use crate::{Config, Error, PublicationFacts, ServerFacts, SlotFacts, publication, session, slot, snapshot};
+
+/// A Postgres database as a source of changes. Cheap to clone; holds no connection.
+#[derive(Clone)]
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    endpoint: Endpoint,
+    budget: Budget,
+    text_only: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.endpoint.fmt(f)
+    }
+}
+
+impl Postgres {
+    /// Reads the configuration, joined with libpq's environment; connects to nothing yet.
+    ///
+    /// # Errors
+    /// The configuration cannot work.
+    pub fn new(config: Config, budget: Budget) -> Result<Self> {
+        config.validate()?;
+        let endpoint = Endpoint::new(&config)?;
+        Ok(Self(Arc::new(Inner { config, endpoint, budget, text_only: Arc::default() })))
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    async fn with_session<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Inner, &Stop) -> crate::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.0);
+        background::run(move |stop| {
+            let mut connection = Connection::open(&inner.endpoint, Mode::Sql)?;
+            let outcome = work(&mut connection, &inner, stop);
+            connection.close();
+            outcome
+        })
+        .await
+    }
+
+    /// Facts of the server and of our role.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn server_facts(&self) -> Result<ServerFacts> {
+        self.with_session(|connection, _, _| server::read(connection)).await
+    }
+
+    /// What the server says of our slot; none when it does not exist.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn slot_facts(&self) -> Result<Option<SlotFacts>> {
+        self.with_session(|connection, inner, _| slot::read(connection, inner.config.slot())).await
+    }
+
+    /// Our publication as found; none when it does not exist.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn publication_facts(&self) -> Result<Option<PublicationFacts>> {
+        self.with_session(|connection, inner, _| publication::read(connection, inner.config.publication())).await
+    }
+
+    /// The tables of the selection, in name order, with what is wrong with them.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or a table that is named does not exist.
+    pub async fn tables(&self) -> Result<Vec<SurveyedTable>> {
+        self.with_session(|connection, inner, _| surveyed(connection, &inner.config)).await
+    }
+
+    /// Everything that could go wrong, before it does. A server that cannot be reached is a finding too.
+    pub async fn check(&self) -> Vec<Finding> {
+        let inner = Arc::clone(&self.0);
+        let checked = background::run(move |_| Ok(check::run(&inner.endpoint, &inner.config))).await;
+        checked.unwrap_or_else(|error| vec![Finding::of_error(&error)])
+    }
+
+    /// Drops our publication if it exists.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses it.
+    pub async fn drop_publication(&self) -> Result<()> {
+        self.with_session(|connection, inner, _| publication::drop(connection, inner.config.publication())).await
+    }
+}
+
+/// The selection, with generated columns as our publication has them.
+pub(crate) fn surveyed(connection: &mut Connection, config: &Config) -> crate::Result<Vec<SurveyedTable>> {
+    let publication = publication::read(connection, config.publication())?;
+    tables::survey(connection, &config.tables, publication.is_some_and(|found| found.generated))
+}
+
+fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<Survey> {
+    let config = &inner.config;
+    let facts = server::read(connection)?;
+    if facts.wal_level != "logical" {
+        return Err(Error::finding(
+            walhouse_change::Retry::Never,
+            format!("wal_level is {}, and logical replication needs logical", facts.wal_level),
+            "ALTER SYSTEM SET wal_level = logical, then restart postgres",
+        ));
+    }
+    let mut replication = Connection::open(&inner.endpoint, Mode::Replication)?;
+    let (system_identifier, timeline) = server::identify(&mut replication)?;
+    replication.close();
+    Ok(Survey {
+        system_identifier,
+        timeline,
+        current: facts.current,
+        slot: slot::state(connection, config.slot())?,
+        published: publication::published(connection, config.publication())?,
+        tables: surveyed(connection, config)?,
+    })
+}
+
+impl Origin for Postgres {
+    fn survey(&self) -> BoxFuture<'_, Result<Survey>> {
+        Box::pin(self.with_session(|connection, inner, _| survey(connection, inner)))
+    }
+
+    fn publish<'a>(&'a self, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<()>> {
+        let tables = tables.to_vec();
+        Box::pin(self.with_session(move |connection, inner, _| {
+            publication::publish(connection, inner.config.publication(), &tables)
+        }))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        tables: &'a [Arc<TableSchema>],
+        slot: SlotKind,
+    ) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
+        let config = &self.0.config;
+        let plan = snapshot::Plan {
+            endpoint: self.0.endpoint.clone(),
+            slot: config.slot().to_owned(),
+            kind: slot,
+            publication: config.publication().to_owned(),
+            tables: tables.to_vec(),
+            workers: config.copy_workers(),
+            slot_wait: config.slot_wait(),
+            lock_wait: config.lock_wait(),
+            budget: self.0.budget.clone(),
+        };
+        Box::pin(async move {
+            let (snapshot, guard) = background::run(move |stop| snapshot::take(plan, stop)).await?;
+            guard.keep();
+            Ok(Arc::new(snapshot) as Arc<dyn Snapshot>)
+        })
+    }
+
+    fn drop_slot(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.with_session(|connection, inner, _| slot::drop(connection, inner.config.slot())))
+    }
+
+    fn stream<'a>(&'a self, from: Lsn, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<Box<dyn Source>>> {
+        let plan = session::Plan {
+            endpoint: self.0.endpoint.clone(),
+            slot: self.0.config.slot().to_owned(),
+            publication: self.0.config.publication().to_owned(),
+            budget: self.0.budget.clone(),
+            from,
+            tables: tables.to_vec(),
+            text_only: Arc::clone(&self.0.text_only),
+        };
+        Box::pin(background::run(move |_| session::open(plan)))
+    }
+}

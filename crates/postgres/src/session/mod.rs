@@ -1,0 +1,177 @@
+//! The stream: one replication connection on one thread, from the socket to batches.
+//!
+//! [`stream`](open) opens the connection and starts the thread; [`thread`] is its loop; [`relations`] knows the
+//! tables; [`clock`] decides when the server must hear from us; [`watch`] looks at the publication now and then.
+
+mod clock;
+mod relations;
+mod thread;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use walhouse_change::{Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, TableSchema};
+
+use crate::endpoint::Endpoint;
+use crate::handover::{self, Handover};
+use crate::wire::connection::{Connection, Mode, Waker};
+use crate::{Error, Result, publication, sql};
+
+/// How long the end of a stream waits for its thread: a last status and a farewell are two small writes.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a stream needs to know.
+pub(crate) struct Plan {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) slot: String,
+    pub(crate) publication: String,
+    pub(crate) budget: Budget,
+    pub(crate) from: Lsn,
+    pub(crate) tables: Vec<Arc<TableSchema>>,
+    /// Set for good when a binary stream met a type without a binary decoder.
+    pub(crate) text_only: Arc<AtomicBool>,
+}
+
+/// How far the stream is, seen from both sides.
+#[derive(Debug)]
+struct Marks {
+    /// Highest progress handed over; nothing beyond may be acknowledged.
+    handed_over: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+impl Marks {
+    /// Raises the acknowledgement, never beyond what was handed over: a flush in the future would make the server
+    /// skip what lies between, without an error.
+    fn acknowledge(&self, upto: Lsn) {
+        let limit = self.handed_over.load(Ordering::Acquire);
+        if upto.0 > limit {
+            tracing::warn!(%upto, limit = %Lsn(limit), "ignoring an acknowledgement beyond what was handed over");
+        }
+        self.acknowledged.fetch_max(upto.0.min(limit), Ordering::AcqRel);
+    }
+
+    fn acknowledged(&self) -> Lsn {
+        Lsn(self.acknowledged.load(Ordering::Acquire))
+    }
+}
+
+/// The consumer's end.
+struct Stream {
+    handover: Arc<Handover>,
+    marks: Arc<Marks>,
+    waker: Waker,
+}
+
+impl Source for Stream {
+    fn next(&mut self) -> BoxFuture<'_, walhouse_change::Result<Option<ChangeBatch>>> {
+        Box::pin(self.handover.next())
+    }
+
+    fn acknowledger(&self) -> Acknowledge {
+        let marks = Arc::clone(&self.marks);
+        Arc::new(move |upto| marks.acknowledge(upto))
+    }
+}
+
+/// Ends the thread, which sends the last acknowledgement and leaves the slot free.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.handover.close();
+        self.waker.wake();
+        self.handover.wait_finished(FAREWELL_PATIENCE);
+    }
+}
+
+/// Connects, starts replication and the thread. Blocking.
+pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
+    let mut catalog = Connection::open(&plan.endpoint, Mode::Sql)?;
+    watch::check_publication(&mut catalog, &plan.publication, &plan.tables)?;
+    let mut connection = Connection::open(&plan.endpoint, Mode::Replication)?;
+    let timeout = sender_timeout(&mut connection)?;
+    let decodable = |table: &Arc<TableSchema>| table.columns.iter().all(|column| column.ty.binary_decodable());
+    let binary = !plan.text_only.load(Ordering::Acquire) && plan.tables.iter().all(decodable);
+    start(&mut connection, &plan, binary)?;
+    tracing::info!(slot = plan.slot, from = %plan.from, binary, "streaming");
+
+    let handover = Arc::new(Handover::default());
+    let marks = Arc::new(Marks { handed_over: AtomicU64::new(plan.from.0), acknowledged: AtomicU64::new(0) });
+    let waker = connection.waker()?;
+    let relations = relations::Relations::new(&plan.tables, binary, Arc::clone(&plan.text_only));
+    let watch = watch::Watch::new(plan.endpoint, plan.publication, plan.tables, catalog);
+    let thread = thread::Session::new(
+        connection,
+        thread::Shared { handover: Arc::clone(&handover), marks: Arc::clone(&marks), budget: plan.budget },
+        relations,
+        watch,
+        clock::Clock::new(timeout),
+    );
+    handover::spawn("walhouse-stream", &handover, move || thread.run().map_err(Into::into))
+        .map_err(|error| Error::later(error.one_line()))?;
+    Ok(Box::new(Stream { handover, marks, waker }))
+}
+
+/// `wal_sender_timeout` as it holds for this connection; none when it is off.
+fn sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
+    let rows = connection.query(
+        "read wal_sender_timeout over a replication connection",
+        "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'",
+    )?;
+    let milliseconds = rows.first().map_or(Ok(0), |row| row.parse(0))?;
+    Ok((milliseconds > 0).then(|| Duration::from_millis(milliseconds)))
+}
+
+fn start(connection: &mut Connection, plan: &Plan, binary: bool) -> Result<()> {
+    // The list of publications is parsed as identifiers, within a literal.
+    let publications = sql::literal(&sql::identifier(&plan.publication));
+    let binary = if binary { ", binary 'true'" } else { "" };
+    let statement = format!(
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {publications}{binary})",
+        sql::identifier(&plan.slot),
+        plan.from
+    );
+    let attempt = format!("start replication from slot {}", plan.slot);
+    connection.start_copy(&attempt, &statement).map_err(|error| refined(error, &plan.slot))
+}
+
+/// What the server's refusals mean when a slot is used.
+fn refined(error: Error, slot: &str) -> Error {
+    let remedy = format!("SELECT pg_drop_replication_slot('{slot}'), then copy anew");
+    match error.code() {
+        Some("42704") => Error::finding(Retry::Never, format!("slot {slot:?} is gone: {error}"), "copy anew"),
+        Some("55000") => Error::finding(Retry::Never, format!("slot {slot:?} is of no use any more: {error}"), remedy),
+        _ => error,
+    }
+}
+
+/// What the server's refusals mean while it streams.
+fn refined_in_stream(error: Error, publication: &str) -> Error {
+    match error.code() {
+        Some("42704") => publication_lost(publication, &error.to_string()),
+        _ => error,
+    }
+}
+
+/// A publication that was missing for a while has lost what was committed meanwhile (18), or stops every stream from
+/// before it was made anew (14 to 17): either way the copy is the way out.
+fn publication_lost(publication: &str, what: &str) -> Error {
+    Error::finding(
+        Retry::Never,
+        format!("publication {publication:?} is not what it was: {what}"),
+        format!(
+            "drop the slot and copy anew; the publication is made again then (CREATE PUBLICATION {} ..)",
+            sql::identifier(publication)
+        ),
+    )
+}
+
+/// Whether the publication is there and holds `tables`.
+fn covers(connection: &mut Connection, name: &str, tables: &[Arc<TableSchema>]) -> Result<Option<String>> {
+    let Some(published) = publication::published(connection, name)? else {
+        return Ok(Some("it does not exist".to_owned()));
+    };
+    let missing = tables.iter().find(|table| !published.contains(&table.relid));
+    Ok(missing.map(|table| format!("it does not hold {}", table.name)))
+}

@@ -1,0 +1,182 @@
+//! One piece's copy, on a thread of its own: from the socket to batches of rows.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use walhouse_change::{
+    Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, Span, TableSchema, Transaction,
+};
+use walhouse_value::Kind;
+
+use super::pool::Lent;
+use crate::assembly::{Assembly, TableSlot};
+use crate::handover::{self, Handover};
+use crate::wire::Malformed;
+use crate::wire::connection::{Connection, Received};
+use crate::wire::copy::CopyReader;
+use crate::wire::inbox::Frame;
+use crate::{Error, Result};
+
+/// Size of a worker's buffer, so of its batches: several workers have one each, and one more under way.
+const BUFFER: usize = 4 << 20;
+/// Buffer of a session that is idle.
+const IDLE_BUFFER: usize = 16 << 10;
+/// How often a copy that gets nothing looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What to copy.
+pub(super) struct Job {
+    pub(super) schema: Arc<TableSchema>,
+    pub(super) statement: String,
+    pub(super) transaction: Transaction,
+    pub(super) budget: Budget,
+}
+
+struct Copy {
+    handover: Arc<Handover>,
+}
+
+impl Source for Copy {
+    fn next(&mut self) -> BoxFuture<'_, walhouse_change::Result<Option<ChangeBatch>>> {
+        Box::pin(self.handover.next())
+    }
+
+    fn acknowledger(&self) -> Acknowledge {
+        Arc::new(|_: Lsn| {})
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.handover.close();
+    }
+}
+
+/// Starts the copy on a lent session, which goes back when the copy ends in whatever way but a broken connection.
+pub(super) fn open(job: Job, mut worker: Lent) -> walhouse_change::Result<Box<dyn Source>> {
+    let handover = Arc::new(Handover::default());
+    let shared = Arc::clone(&handover);
+    handover::spawn("walhouse-copy", &handover, move || {
+        let outcome = copy(&mut worker.session, &job, &shared);
+        match rewind(&mut worker.session) {
+            Ok(()) => worker.give_back(),
+            Err(error) => {
+                tracing::debug!(error = %error, "lost a session of the snapshot");
+                worker.lose();
+            }
+        }
+        outcome.map_err(|error| of_table(error, &job.schema).into())
+    })?;
+    Ok(Box::new(Copy { handover }))
+}
+
+/// Savepoints keep the transaction, so the snapshot, through whatever happens to a copy.
+fn rewind(session: &mut Connection) -> Result<()> {
+    session.inbox.resize(IDLE_BUFFER);
+    session.query("end a copy", "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").map(|_| ())
+}
+
+/// A refusal concerns this table alone.
+fn of_table(error: Error, schema: &TableSchema) -> Error {
+    let stops = error.code().is_some_and(|code| ["42", "22", "54", "XX"].iter().any(|class| code.starts_with(class)));
+    if !stops {
+        return error;
+    }
+    let remedy = match error.code() {
+        Some("42501") => "grant SELECT on it, and BYPASSRLS if row security is the reason",
+        _ => "mend what the message names; the table is copied anew then",
+    };
+    Error::finding(Retry::StopTable(schema.name.clone()), error.to_string(), remedy)
+}
+
+fn copy(session: &mut Connection, job: &Job, handover: &Handover) -> Result<()> {
+    let attempt = format!("copy {}", job.schema.name);
+    session.query("begin a copy", "SAVEPOINT part")?;
+    session.inbox.resize(BUFFER);
+    session.start_copy(&attempt, &job.statement)?;
+    let kind = |column: &walhouse_change::Column| {
+        if column.ty.binary_decodable() { Kind::Binary } else { Kind::Text }
+    };
+    let mut reading = Reading {
+        reader: CopyReader::new(job.schema.columns.iter().map(kind).collect()),
+        assembly: Assembly::default(),
+        table: TableSlot::new(Arc::clone(&job.schema)),
+        spans: Vec::new(),
+        refused: None,
+    };
+    loop {
+        let ended = reading.parse(session, job, &attempt)?;
+        let full = reading.assembly.is_full() || !session.inbox.has_room();
+        if !reading.assembly.is_empty() && (full || ended) && !reading.hand_over(session, job, handover) {
+            break;
+        }
+        if ended {
+            return reading.refused.map_or(Ok(()), Err);
+        }
+        if session.inbox.has_frame() {
+            continue;
+        }
+        match session.receive(&attempt, LOOK)? {
+            Received::Bytes => {}
+            Received::Nothing if handover.is_closed() => break,
+            Received::Nothing => {}
+            Received::End => {
+                return Err(Error::broken(attempt, io::Error::new(io::ErrorKind::UnexpectedEof, "it was closed")));
+            }
+        }
+    }
+    // Nobody wants the rest.
+    session.cancel_and_finish(&attempt);
+    Ok(())
+}
+
+/// A copy under way.
+struct Reading {
+    reader: CopyReader,
+    assembly: Assembly,
+    table: TableSlot,
+    spans: Vec<Span>,
+    refused: Option<Error>,
+}
+
+impl Reading {
+    /// Reads whole frames until the batch is full; true at the end of the statement.
+    fn parse(&mut self, session: &mut Connection, job: &Job, attempt: &str) -> Result<bool> {
+        while !self.assembly.is_full() {
+            let Some(frame) = session.inbox.next_frame()? else { break };
+            match frame.tag {
+                b'd' => self.row(session, job, frame)?,
+                b'E' => self.refused = Some(session.refused(attempt, frame)),
+                b'Z' => return Ok(true),
+                _ => {}
+            }
+        }
+        if self.assembly.is_empty() {
+            session.inbox.forget();
+        }
+        Ok(false)
+    }
+
+    #[inline]
+    fn row(&mut self, session: &Connection, job: &Job, frame: Frame) -> Result<(), Malformed> {
+        if self.reader.row(session.inbox.body(frame), frame.start, &mut self.spans)? {
+            self.assembly.read(&job.transaction, &mut self.table, &self.spans);
+        }
+        Ok(())
+    }
+
+    /// Hands the batch over, waiting for budget and room; false when nobody wants it.
+    fn hand_over(&mut self, session: &mut Connection, job: &Job, handover: &Handover) -> bool {
+        let cost = session.inbox.take_cost() + self.assembly.overhead();
+        let Some(permit) = handover.charge(&job.budget, cost) else { return false };
+        while !handover.wait_room(LOOK) {
+            if handover.is_closed() {
+                return false;
+            }
+        }
+        let data = session.inbox.take();
+        handover.put(self.assembly.finish(Lsn::ZERO, data, permit));
+        !handover.is_closed()
+    }
+}

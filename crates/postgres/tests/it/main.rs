@@ -1,0 +1,6 @@
+//! The adapter against real servers; the version by `WALHOUSE_TEST_POSTGRES`.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
+
+mod stream;
+mod support;
