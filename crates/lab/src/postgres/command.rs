@@ -31,3 +31,27 @@ pub(super) fn tail(text: &[u8], limit: usize) -> String {
     let from = text.len().saturating_sub(limit);
     String::from_utf8_lossy(text.get(from..).unwrap_or_default()).trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_program_says_how_to_get_it() {
+        let error = run(Command::new("no-such-program"), "trying", "apt-get install -y it").await.unwrap_err();
+        assert_eq!(error.to_string(), "no-such-program is not installed: install it with `apt-get install -y it`");
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_what_was_printed() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo because >&2; exit 3"]);
+        let error = run(command, "trying", "").await.unwrap_err();
+        assert_eq!(error.to_string(), "trying failed: because");
+    }
+
+    #[test]
+    fn the_tail_is_the_end() {
+        assert_eq!(tail(b"one\ntwo\n", 5), "two");
+    }
+}

@@ -12,13 +12,16 @@ use super::folder::Folder;
 use crate::error::{Attempt, Result};
 
 /// Waits for an order on its input, or for the end of it, which comes when we die however that happens; then stops
-/// the postmaster `$1` at once, and by force after five seconds. When we died it clears our temporary folder `$2`.
+/// the postmaster `$1` at once, and by force after five seconds. When we died it removes our temporary folder `$2`.
 const WATCHDOG: &str = r#"
 read order || order=gone
 kill -QUIT "$1" 2>/dev/null
 tries=0
-while kill -0 "$1" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-kill -KILL "$1" 2>/dev/null
+while kill -0 "$1" 2>/dev/null; do
+    if [ $tries -ge 50 ]; then kill -KILL "$1" 2>/dev/null; break; fi
+    sleep 0.1
+    tries=$((tries + 1))
+done
 if [ "$order" = gone ] && [ -n "$2" ]; then rm -rf -- "$2"; fi
 "#;
 
@@ -59,7 +62,6 @@ impl Postmaster {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0);
-        account.apply(&mut watchdog);
         match watchdog.spawn() {
             Ok(watchdog) => Ok(Self { child, watchdog }),
             Err(error) => {

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::dictionary::{EDUCATION, FEMALE_TITLES, MALE_TITLES, MARITAL_STATUS, NAME_STYLES, OCCUPATION, TERRITORIES};
+use super::moment::{DAY, Day, Moment, iso, key_of};
 use super::pools::{Pools, fit, pick};
-use super::time::{DAY, Day, Moment, iso, key_of};
 
 /// Columns of `customer` after its key.
 pub(super) const CUSTOMER_COLUMNS: [(&str, Type); 24] = [

@@ -8,12 +8,12 @@
 mod data;
 mod dictionary;
 mod load;
+mod moment;
 mod pools;
 mod query;
 mod schema;
 mod seed;
 mod sell;
-mod time;
 mod views;
 
 pub use crate::postgres::connect;

@@ -16,8 +16,8 @@ use tokio_postgres::{Client, Transaction};
 
 use super::data::{CUSTOMER_COLUMNS, Deal, SALE_COLUMNS, Sale, Value, customer};
 use super::dictionary::{EMPLOYEES, TERRITORIES};
+use super::moment::{DAY, Moment};
 use super::pools::Pools;
-use super::time::{DAY, Moment};
 use crate::error::{Attempt, Error, Result};
 use crate::progress::Progress;
 
@@ -76,7 +76,7 @@ impl fmt::Display for SeedCounts {
 
 /// Today, UTC.
 pub fn today() -> Date {
-    super::time::today()
+    super::moment::today()
 }
 
 /// Reads `YYYY-MM-DD`.
@@ -84,7 +84,7 @@ pub fn today() -> Date {
 /// # Errors
 /// The text is not a date of the calendar.
 pub fn parse_date(text: &str) -> Result<Date> {
-    super::time::parse(text).ok_or_else(|| Error::Invalid(format!("not a date: {text} (YYYY-MM-DD)")))
+    super::moment::parse(text).ok_or_else(|| Error::Invalid(format!("not a date: {text} (YYYY-MM-DD)")))
 }
 
 /// Fills the empty tables, with a progress bar on a terminal.

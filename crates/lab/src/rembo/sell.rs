@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio_postgres::Client;
 
 use super::data::{Deal, SALE_COLUMNS, Sale, insert_statement, references};
-use super::time::Moment;
+use super::moment::Moment;
 use crate::error::{Attempt, Error, Result};
 
 /// A sale that was just inserted.

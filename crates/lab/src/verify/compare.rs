@@ -7,7 +7,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use super::canonical::unframe;
 use super::catalog::{Shape, postgres_name};
 use super::report::{Differences, HistoryReport, Report, TableReport};
-use super::side::{Rows, Side, Sum};
+use super::side::{Rows, Side, Sums};
 use super::table::Table;
 use crate::clickhouse::{self as target, identifier, literal};
 use crate::error::{Attempt, Result};
@@ -64,14 +64,16 @@ async fn verify_table(
     }
     let source = Side::Postgres { transaction, from: postgres_name(table) };
     let view = Side::ClickHouse { client: clickhouse, from: identifier(&table.view) };
-    let found = compare(&source, &view, &shape).await?;
+    let (source_sums, view_sums) = tokio::try_join!(source.sums(&shape), view.sums(&shape))?;
+    let found = compare((&source, &source_sums), (&view, &view_sums), &shape).await?;
     report.rows_source = found.rows.0;
     report.rows_target = found.rows.1;
     report.missing = found.only_first;
     report.extra = found.only_second;
     report.different = found.different;
     if let Some(history) = &table.history {
-        report.history = Some(check_history(clickhouse, table, history, &view, &shape).await?);
+        let look = History { clickhouse, table, log: identifier(history), shape: &shape };
+        report.history = Some(look.check((&view, &view_sums)).await?);
     }
     Ok(report)
 }
@@ -85,10 +87,13 @@ struct Found {
     different: Differences,
 }
 
-async fn compare(first: &Side<'_>, second: &Side<'_>, shape: &Shape) -> Result<Found> {
-    let (first_sums, second_sums) = (first.sums(shape).await?, second.sums(shape).await?);
-    let rows = |sums: &std::collections::HashMap<u32, Sum>| sums.values().map(|sum| sum.rows).sum();
-    let mut found = Found { rows: (rows(&first_sums), rows(&second_sums)), ..Found::default() };
+/// A side and what was read of it; where the sums differ, rows are read anew.
+type Summed<'a> = (&'a Side<'a>, &'a Sums);
+
+async fn compare(first: Summed<'_>, second: Summed<'_>, shape: &Shape) -> Result<Found> {
+    let ((first, first_sums), (second, second_sums)) = (first, second);
+    let rows = |sums: &Sums| sums.values().map(|sum| sum.rows).sum();
+    let mut found = Found { rows: (rows(first_sums), rows(second_sums)), ..Found::default() };
     let buckets: HashSet<u32> = first_sums.keys().chain(second_sums.keys()).copied().collect();
     let mut differing: Vec<u32> =
         buckets.into_iter().filter(|bucket| first_sums.get(bucket) != second_sums.get(bucket)).collect();
@@ -124,48 +129,64 @@ impl Found {
     }
 }
 
-async fn check_history(
-    clickhouse: &clickhouse::Client,
-    table: &Table,
-    history: &str,
-    view: &Side<'_>,
-    shape: &Shape,
-) -> Result<HistoryReport> {
-    let keys: Vec<String> = shape.columns.iter().filter(|it| it.key).map(|it| identifier(&it.name)).collect();
-    if keys.is_empty() {
-        return Ok(HistoryReport::default());
-    }
-    let (keys, log) = (keys.join(", "), identifier(history));
-    let counts = format!(
-        "SELECT sum(copies), countIf(copies > 1) FROM (SELECT count() AS copies FROM {log} GROUP BY {keys}, _version)"
-    );
-    let counts = target::rows(clickhouse, &counts, "looking for repeated versions").await?;
-    let count = |index: usize| -> u64 {
-        let text = counts.first().and_then(|row| row.get(index)?.as_deref());
-        text.and_then(|text| text.parse().ok()).unwrap_or(0)
-    };
-    let marker = truncated_version(clickhouse, &table.target).await?;
-    let newest = Side::ClickHouse {
-        client: clickhouse,
-        from: format!(
-            "(SELECT * FROM (SELECT * FROM {log} WHERE _version > {marker} ORDER BY {keys}, _version DESC \
-             LIMIT 1 BY {keys}) WHERE is_deleted = 0)"
-        ),
-    };
-    let found = compare(&newest, view, shape).await?;
-    let mut stale = found.different;
-    stale.count += found.only_first.count + found.only_second.count;
-    stale.keys.extend(found.only_first.keys);
-    stale.keys.extend(found.only_second.keys);
-    Ok(HistoryReport { versions: count(0), repeated: count(1), stale })
+/// Looks at the log of one table.
+struct History<'a> {
+    clickhouse: &'a clickhouse::Client,
+    table: &'a Table,
+    /// The log's name, quoted.
+    log: String,
+    shape: &'a Shape,
 }
 
-/// The version below which a TRUNCATE removed everything, as an expression; 0 when there was none.
-async fn truncated_version(clickhouse: &clickhouse::Client, target_name: &str) -> Result<String> {
-    let there = format!("EXISTS TABLE {TRUNCATES}");
-    let there = target::rows(clickhouse, &there, "looking for truncates").await?;
-    if there.first().and_then(|row| row.first()?.as_deref()) != Some("1") {
-        return Ok("0".into());
+impl History<'_> {
+    async fn check(&self, view: Summed<'_>) -> Result<HistoryReport> {
+        let keys = self.shape.columns.iter().filter(|it| it.key);
+        let keys: Vec<String> = keys.map(|it| identifier(&it.name)).collect();
+        if keys.is_empty() {
+            return Ok(HistoryReport::default());
+        }
+        let keys = keys.join(", ");
+        let (versions, repeated) = self.count_versions(&keys).await?;
+        let marker = self.truncated_version().await?;
+        let log = &self.log;
+        let newest = Side::ClickHouse {
+            client: self.clickhouse,
+            from: format!(
+                "(SELECT * FROM (SELECT * FROM {log} WHERE _version > {marker} ORDER BY {keys}, _version DESC \
+                 LIMIT 1 BY {keys}) WHERE is_deleted = 0)"
+            ),
+        };
+        let sums = newest.sums(self.shape).await?;
+        let found = compare((&newest, &sums), view, self.shape).await?;
+        let mut stale = found.different;
+        stale.merge(found.only_first);
+        stale.merge(found.only_second);
+        Ok(HistoryReport { versions, repeated, stale })
     }
-    Ok(format!("(SELECT max(version) FROM {TRUNCATES} WHERE table = {})", literal(target_name)))
+
+    /// How many versions there are, and how many of them more than once.
+    async fn count_versions(&self, keys: &str) -> Result<(u64, u64)> {
+        let sql = format!(
+            "SELECT sum(copies), countIf(copies > 1) FROM \
+             (SELECT count() AS copies FROM {} GROUP BY {keys}, _version)",
+            self.log
+        );
+        let rows = target::rows(self.clickhouse, &sql, "looking for repeated versions").await?;
+        let count = |index: usize| {
+            let text = rows.first().and_then(|row| row.get(index)?.as_deref());
+            text.and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        Ok((count(0), count(1)))
+    }
+
+    /// The version up to which a TRUNCATE removed everything, as an expression; 0 when there was none.
+    async fn truncated_version(&self) -> Result<String> {
+        let there = format!("EXISTS TABLE {TRUNCATES}");
+        let there = target::rows(self.clickhouse, &there, "looking for truncates").await?;
+        if there.first().and_then(|row| row.first()?.as_deref()) != Some("1") {
+            return Ok("0".into());
+        }
+        let name = literal(&self.table.target);
+        Ok(format!("(SELECT max(version) FROM {TRUNCATES} WHERE table = {name})"))
+    }
 }

@@ -22,6 +22,12 @@ impl Differences {
         }
     }
 
+    pub(super) fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        let room = KEPT_KEYS.saturating_sub(self.keys.len());
+        self.keys.extend(other.keys.into_iter().take(room));
+    }
+
     fn describe(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
         if self.count == 0 {
             return Ok(());

@@ -28,12 +28,15 @@ pub(super) struct Sum {
     hashes: String,
 }
 
+/// The sums of a side's buckets; empty buckets are not there.
+pub(super) type Sums = HashMap<u32, Sum>;
+
 /// Hashes by framed key; several where a key is there several times.
 pub(super) type Rows = HashMap<String, Vec<String>>;
 
 impl Side<'_> {
     /// The sums of all buckets that have rows.
-    pub(super) async fn sums(&self, shape: &Shape) -> Result<HashMap<u32, Sum>> {
+    pub(super) async fn sums(&self, shape: &Shape) -> Result<Sums> {
         let hashed = self.hashed(shape);
         let sql = match self {
             Self::Postgres { .. } => {
@@ -43,7 +46,7 @@ impl Side<'_> {
                 format!("SELECT bucket, count(), sum(toInt128(hash)) FROM ({hashed}) GROUP BY bucket")
             }
         };
-        let mut sums = HashMap::new();
+        let mut sums = Sums::new();
         for row in self.query(&sql).await? {
             if let [Some(bucket), Some(rows), Some(hashes)] = row.as_slice() {
                 let sum = Sum { rows: rows.parse().unwrap_or(0), hashes: hashes.clone() };

@@ -1,8 +1,13 @@
 //! Private servers: start, stop, kill, start again, die with their owner.
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use walhouse_lab::postgres::{Server, Version};
+use walhouse_lab::verify::until;
 
 async fn number(server: &Server, sql: &str) -> i64 {
     server.connect().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
@@ -96,4 +101,58 @@ async fn one_server_serves_many_databases() {
     let server = Server::shared().await.unwrap();
     let url = server.create_database("it's \"one\"").await;
     assert!(url.is_ok());
+}
+
+/// Set for a child that starts a server, says its process id and folder, and waits to be killed.
+const OWNER: &str = "LAB_TEST_SERVER_OWNER";
+
+#[tokio::test]
+async fn server_owner() {
+    if std::env::var_os(OWNER).is_some() {
+        let server = Server::builder().start().await.unwrap();
+        println!("\nserver {} {}", server.pid().unwrap(), server.data().display());
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_ends_with_its_killed_owner() {
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["postgres::server_owner", "--exact", "--nocapture"])
+        .env(OWNER, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.into_iter().find(|line| line.starts_with("server ")).unwrap();
+    let (pid, data) = line.trim_start_matches("server ").split_once(' ').unwrap();
+    assert!(Path::new(&format!("/proc/{pid}")).exists());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    until("the end of the server", Duration::from_secs(20), async || {
+        // Where nobody reaps it, an ended process stays as a zombie without a command line.
+        let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let gone = command_line.is_empty() && !Path::new(data).exists();
+        gone.then_some(()).ok_or_else(|| "the server or its folder is still there".to_owned())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn root_is_given_a_data_directory_that_the_server_can_reach() {
+    let closed = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(closed.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let folder = closed.path().join("server");
+    for expected in 1..=2 {
+        let server = Server::builder().data_dir(&folder).start().await.unwrap();
+        let client = server.connect().await.unwrap();
+        client.batch_execute("CREATE TABLE IF NOT EXISTS t (id int); INSERT INTO t VALUES (1)").await.unwrap();
+        assert_eq!(number(&server, "SELECT count(*) FROM t").await, expected);
+    }
+    // Which is elsewhere for root only, and then ours to remove.
+    let data = folder.join("data").canonicalize().unwrap();
+    if !data.starts_with(closed.path().canonicalize().unwrap()) {
+        std::fs::remove_dir_all(data).unwrap();
+    }
 }

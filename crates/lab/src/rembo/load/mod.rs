@@ -3,7 +3,8 @@
 //! One connection, one transaction at a time, at a steady rate. Deleting a customer deletes its sales with it, so
 //! foreign keys hold, also beside other loads; a clash with one of those is counted and passed over.
 
-use std::collections::HashMap;
+mod statements;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::AddAssign;
@@ -13,13 +14,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, GenericClient, Statement, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::data::{CUSTOMER_COLUMNS, SALE_COLUMNS, Sale, customer, insert_statement, references};
-use super::pools::Pools;
-use super::sell::Shop;
-use super::time::Moment;
+use self::statements::Statements;
 use crate::error::{Attempt, Error, Result};
+use crate::rembo::data::{Sale, customer, references};
+use crate::rembo::moment::Moment;
+use crate::rembo::pools::Pools;
+use crate::rembo::sell::Shop;
 
 /// Behind by more than this, the load drops the arrears: after a stall it goes on at its rate.
 const MAX_ARREARS: Duration = Duration::from_secs(1);
@@ -113,73 +115,6 @@ pub async fn load(client: &mut Client, options: LoadOptions, until: impl Future<
     }
 }
 
-/// Statements that are prepared once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Sql {
-    InsertSale,
-    InsertSalesCopied,
-    UpdateSale,
-    UpdateSales,
-    RekeySale,
-    DeleteSale,
-    DeleteSalesOf,
-    InsertCustomer,
-    UpdateCustomer,
-    DeleteCustomer,
-    PickCustomer,
-}
-
-impl Sql {
-    const ALL: [Self; 11] = [
-        Self::InsertSale,
-        Self::InsertSalesCopied,
-        Self::UpdateSale,
-        Self::UpdateSales,
-        Self::RekeySale,
-        Self::DeleteSale,
-        Self::DeleteSalesOf,
-        Self::InsertCustomer,
-        Self::UpdateCustomer,
-        Self::DeleteCustomer,
-        Self::PickCustomer,
-    ];
-
-    fn text(self) -> String {
-        const ONE_SALE: &str = "(SELECT sales_id FROM public.sales WHERE sales_id >= $1 ORDER BY sales_id LIMIT 1)";
-        const SALES: &str = "(SELECT sales_id FROM public.sales WHERE sales_id >= $1 ORDER BY sales_id LIMIT $2)";
-        match self {
-            Self::InsertSale => insert_statement("sales", &SALE_COLUMNS, "sales_id"),
-            Self::InsertSalesCopied => {
-                let names: Vec<&str> = SALE_COLUMNS.iter().map(|(name, _)| *name).collect();
-                let names = names.join(", ");
-                let fresh = names.replace("order_date", "now()").replace("created_at", "now()");
-                format!("INSERT INTO public.sales ({names}) SELECT {fresh} FROM public.sales WHERE sales_id IN {SALES}")
-            }
-            Self::UpdateSale => format!(
-                "UPDATE public.sales SET sales_amount = $2, revision_number = revision_number + 1, \
-                 shipdate = clock_timestamp() WHERE sales_id = {ONE_SALE}"
-            ),
-            Self::UpdateSales => {
-                format!("UPDATE public.sales SET freight = (freight + 1) % 500 WHERE sales_id IN {SALES}")
-            }
-            Self::RekeySale => format!(
-                "UPDATE public.sales SET sales_id = nextval(pg_get_serial_sequence('public.sales', 'sales_id')) \
-                 WHERE sales_id = {ONE_SALE}"
-            ),
-            Self::DeleteSale => format!("DELETE FROM public.sales WHERE sales_id = {ONE_SALE}"),
-            Self::DeleteSalesOf => "DELETE FROM public.sales WHERE customer_id = $1".into(),
-            Self::InsertCustomer => insert_statement("customer", &CUSTOMER_COLUMNS, "customer_id"),
-            Self::UpdateCustomer => "UPDATE public.customer SET yearly_income = $2, commute_distance = NULL, \
-                 middle_name = CASE WHEN middle_name IS NULL THEN '' END WHERE customer_id = $1"
-                .into(),
-            Self::DeleteCustomer => "DELETE FROM public.customer WHERE customer_id = $1".into(),
-            Self::PickCustomer => {
-                "SELECT customer_id FROM public.customer WHERE customer_id >= $1 ORDER BY customer_id LIMIT 1".into()
-            }
-        }
-    }
-}
-
 /// What one transaction does.
 #[derive(Debug, Clone, Copy)]
 enum Operation {
@@ -218,7 +153,7 @@ struct Load {
     rng: ChaCha8Rng,
     pools: Pools,
     shop: Shop,
-    statements: HashMap<Sql, Statement>,
+    statements: Statements,
     last_customer: i32,
     last_sale: i32,
     /// Numbers what we insert, for its papers.
@@ -228,11 +163,6 @@ struct Load {
 impl Load {
     async fn new(client: &Client, seed: u64) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut statements = HashMap::new();
-        for sql in Sql::ALL {
-            let statement = client.prepare(&sql.text()).await.attempt("preparing the load")?;
-            statements.insert(sql, statement);
-        }
         let row = client
             .query_one(
                 "SELECT (SELECT max(customer_id) FROM public.customer), (SELECT max(sales_id) FROM public.sales)",
@@ -244,7 +174,7 @@ impl Load {
             pools: Pools::new(&mut rng),
             rng,
             shop: Shop::read(client).await?,
-            statements,
+            statements: Statements::prepare(client).await?,
             last_customer: row.get::<_, Option<i32>>(0).unwrap_or(1),
             last_sale: row.get::<_, Option<i32>>(1).unwrap_or(1),
             number: 0,
@@ -341,40 +271,40 @@ impl Load {
         let sale = Sale::random(&mut self.rng, deal);
         self.number += 1;
         let values = sale.values(&mut self.rng, self.number);
-        let row = client.query_one(self.statement(Sql::InsertSale), &references(&values)).await?;
+        let row = client.query_one(&self.statements.insert_sale, &references(&values)).await?;
         self.last_sale = self.last_sale.max(row.get(0));
         Ok(LoadCounts { sales_inserted: 1, ..LoadCounts::default() })
     }
 
     async fn insert_sales(&mut self, client: &impl GenericClient) -> Outcome {
         let (from, many) = (self.some_sale(), self.rng.random_range(2..=MANY));
-        let rows = client.execute(self.statement(Sql::InsertSalesCopied), &[&from, &many]).await?;
+        let rows = client.execute(&self.statements.insert_sales_copied, &[&from, &many]).await?;
         self.last_sale += i32::try_from(rows).unwrap_or(0);
         Ok(LoadCounts { sales_inserted: rows, ..LoadCounts::default() })
     }
 
     async fn update_sale(&mut self, client: &impl GenericClient) -> Outcome {
         let (from, amount) = (self.some_sale(), self.rng.random_range(10..=1_000_i64));
-        let updated = client.execute(self.statement(Sql::UpdateSale), &[&from, &amount]).await?;
+        let updated = client.execute(&self.statements.update_sale, &[&from, &amount]).await?;
         Ok(LoadCounts { updated, ..LoadCounts::default() })
     }
 
     async fn update_sales(&mut self, client: &impl GenericClient) -> Outcome {
         let (from, many) = (self.some_sale(), self.rng.random_range(2..=MANY));
-        let updated = client.execute(self.statement(Sql::UpdateSales), &[&from, &many]).await?;
+        let updated = client.execute(&self.statements.update_sales, &[&from, &many]).await?;
         Ok(LoadCounts { updated, ..LoadCounts::default() })
     }
 
     async fn rekey_sale(&mut self, client: &impl GenericClient) -> Outcome {
         let from = self.some_sale();
-        let updated = client.execute(self.statement(Sql::RekeySale), &[&from]).await?;
+        let updated = client.execute(&self.statements.rekey_sale, &[&from]).await?;
         self.last_sale += i32::try_from(updated).unwrap_or(0);
         Ok(LoadCounts { updated, ..LoadCounts::default() })
     }
 
     async fn delete_sale(&mut self, client: &impl GenericClient) -> Outcome {
         let from = self.some_sale();
-        let sales_deleted = client.execute(self.statement(Sql::DeleteSale), &[&from]).await?;
+        let sales_deleted = client.execute(&self.statements.delete_sale, &[&from]).await?;
         Ok(LoadCounts { sales_deleted, ..LoadCounts::default() })
     }
 
@@ -384,7 +314,7 @@ impl Load {
     ) -> Result<(i32, LoadCounts), tokio_postgres::Error> {
         self.number += 1;
         let values = customer(&mut self.rng, &self.pools, self.number, Moment::now());
-        let row = client.query_one(self.statement(Sql::InsertCustomer), &references(&values)).await?;
+        let row = client.query_one(&self.statements.insert_customer, &references(&values)).await?;
         let id = row.get(0);
         self.last_customer = self.last_customer.max(id);
         Ok((id, LoadCounts { customers_inserted: 1, ..LoadCounts::default() }))
@@ -395,7 +325,7 @@ impl Load {
             return Ok(LoadCounts::default());
         };
         let income = self.rng.random_range(20_000..=1_000_000_i32);
-        let updated = client.execute(self.statement(Sql::UpdateCustomer), &[&customer, &income]).await?;
+        let updated = client.execute(&self.statements.update_customer, &[&customer, &income]).await?;
         Ok(LoadCounts { updated, ..LoadCounts::default() })
     }
 
@@ -403,24 +333,19 @@ impl Load {
         let Some(customer) = self.pick_customer(client).await? else {
             return Ok(LoadCounts::default());
         };
-        let sales_deleted = client.execute(self.statement(Sql::DeleteSalesOf), &[&customer]).await?;
-        let customers_deleted = client.execute(self.statement(Sql::DeleteCustomer), &[&customer]).await?;
+        let sales_deleted = client.execute(&self.statements.delete_sales_of, &[&customer]).await?;
+        let customers_deleted = client.execute(&self.statements.delete_customer, &[&customer]).await?;
         Ok(LoadCounts { sales_deleted, customers_deleted, ..LoadCounts::default() })
     }
 
     async fn pick_customer(&mut self, client: &impl GenericClient) -> Result<Option<i32>, tokio_postgres::Error> {
         let from = self.rng.random_range(1..=self.last_customer.max(1));
-        let row = client.query_opt(self.statement(Sql::PickCustomer), &[&from]).await?;
+        let row = client.query_opt(&self.statements.pick_customer, &[&from]).await?;
         Ok(row.map(|row| row.get(0)))
     }
 
     fn some_sale(&mut self) -> i32 {
         self.rng.random_range(1..=self.last_sale.max(1))
-    }
-
-    /// All of [`Sql::ALL`] are prepared.
-    fn statement(&self, sql: Sql) -> &Statement {
-        &self.statements[&sql]
     }
 }
 
