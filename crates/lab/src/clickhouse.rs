@@ -4,6 +4,12 @@ use clickhouse::Client;
 
 use crate::error::{Attempt, Result};
 
+/// A client of one database. An empty password is none.
+pub fn client(url: &str, user: &str, password: &str, database: &str) -> Client {
+    let client = Client::default().with_url(url).with_user(user).with_database(database);
+    if password.is_empty() { client } else { client.with_password(password) }
+}
+
 /// Runs a statement that gives no rows.
 pub(crate) async fn execute(client: &Client, sql: &str, attempt: &str) -> Result<()> {
     client.query(&escape(sql)).execute().await.attempt(attempt)

@@ -18,4 +18,5 @@ mod progress;
 pub mod rembo;
 pub mod verify;
 
+pub use clickhouse::client as clickhouse_client;
 pub use error::{Error, Result};
