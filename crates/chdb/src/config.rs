@@ -3,6 +3,7 @@
 //! The engine has one user, `default`, without a password: nobody reaches it but this process. What that user may do
 //! is what any client may do, so the grants are a list of what an analytics database needs and nothing that leaves it.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -45,7 +46,8 @@ impl Layout {
     /// Makes the folders.
     pub(crate) fn create(data: &Path) -> Result<Layout, Error> {
         let doing = || format!("create the data folder {}", data.display());
-        std::fs::create_dir_all(data).map_err(Error::io(doing()))?;
+        // other users of the machine have no business in it
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(Error::io(doing()))?;
         let root = data.canonicalize().map_err(Error::io(doing()))?;
         let layout = Layout {
             store: root.join("store"),

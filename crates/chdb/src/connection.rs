@@ -87,8 +87,8 @@ impl Connection {
 
     /// Runs one statement to its end; gives its buffered output and what it did.
     pub(crate) fn query(&mut self, sql: &[u8], format: &str, params: &Params) -> Result<(Vec<u8>, Stats), Failure> {
-        let result = self.call(self.api.query, sql, format, params);
-        self.take_result(result, true)
+        let result = self.call(self.api.query, sql, format_name(format)?, params);
+        take_result(&self.api, result, true)
     }
 
     /// A statement without parameters whose output is text.
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Begins an insert whose data is then appended. `head` is the statement without a FORMAT clause.
     pub(crate) fn insert(&mut self, head: &[u8], format: &str, params: &Params) -> Result<InsertStream<'_>, Failure> {
-        let stream = self.call(self.api.insert, head, format, params);
+        let stream = self.call(self.api.insert, head, format_name(format)?, params);
         if stream.is_null() {
             return Err(Failure::new(1002, "UNKNOWN_EXCEPTION", "The engine does not begin an insert"));
         }
@@ -152,10 +152,6 @@ impl Connection {
             )
         }
     }
-
-    fn take_result(&self, result: *mut c_void, with_output: bool) -> Result<(Vec<u8>, Stats), Failure> {
-        take_result(&self.api, result, with_output)
-    }
 }
 
 impl Drop for Connection {
@@ -163,6 +159,15 @@ impl Drop for Connection {
         // SAFETY: opened by chdb_connect, closed once; no statement runs, as every call borrows the connection.
         unsafe { (self.api.close)(self.handle) };
     }
+}
+
+/// A format's name becomes part of a statement, here or inside the library, so it must be nothing but a name.
+pub(crate) fn format_name(format: &str) -> Result<&str, Failure> {
+    if !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Ok(format);
+    }
+    let shown: String = format.chars().take(60).collect();
+    Err(Failure::new(73, "UNKNOWN_FORMAT", format_args!("Unknown format {shown}")))
 }
 
 /// Reads and frees a result.

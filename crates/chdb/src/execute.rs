@@ -100,7 +100,10 @@ pub(crate) fn execute(
         allow_read_only(&request, &text, class)?;
     }
     if let Access::ReadOnly { database } = &request.user.access {
-        reader::allow(lease.connection(), &text, &request.params, database)?;
+        if !tables.is_empty() {
+            return Err(Failure::denied("A read-only user may not bring tables"));
+        }
+        reader::allow(lease.connection(), &text, &request, database)?;
     }
     for table in &tables {
         table.create(lease.connection())?;
@@ -232,7 +235,7 @@ fn external_tables<'b>(request: &mut Request, parts: &[Part<'b>]) -> Vec<Externa
 impl ExternalTable<'_> {
     fn create(&self, connection: &mut Connection) -> Result<(), Failure> {
         let name = backquote(&self.name);
-        let create = format!("CREATE TEMPORARY TABLE {name} ({}) ENGINE = Memory", self.structure);
+        let create = format!("CREATE TEMPORARY TABLE {name} ({}\n) ENGINE = Memory", self.structure);
         sql::refuse(create.as_bytes())?;
         if connection.classify(create.as_bytes()).0 > 1 {
             return Err(Failure::syntax("Multi-statements are not allowed"));

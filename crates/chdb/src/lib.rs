@@ -35,7 +35,7 @@ mod supervisor;
 pub mod testing;
 
 pub use error::Error;
-pub use library::{Library, Progress};
+pub use library::{LIBRARY_VERSION, Library, Progress};
 pub use options::{Access, Options, User};
 pub use serve::serve;
 pub use supervisor::{Engine, Spawn};

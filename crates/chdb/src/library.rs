@@ -16,8 +16,8 @@ use crate::error::Error;
 
 /// The npm package.
 const PACKAGE: &str = "@chdb/lib-linux-x64-gnu";
-/// Its version; the engine in it says [`crate::failure::ENGINE_VERSION`].
-const VERSION: &str = "26.7.3-stable.1";
+/// Version of libchdb's npm package; the engine in it says 26.7.2.1.
+pub const LIBRARY_VERSION: &str = "26.7.3-stable.1";
 /// SHA-256 of `package/libchdb.so` in it.
 const DIGEST: &str = "36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8d15bf5";
 /// Its size in bytes.
@@ -48,7 +48,7 @@ impl Library {
     /// # Errors
     /// [`Error::Library`] for a torn or foreign file, [`Error::Fetch`] when npm cannot be run or gives something else.
     pub fn locate_or_fetch(progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, Error> {
-        if let Some(path) = std::env::var_os(OVERRIDE).map(PathBuf::from) {
+        if let Some(path) = std::env::var_os(OVERRIDE).filter(|path| !path.is_empty()).map(PathBuf::from) {
             check_override(&path)?;
             return Ok(path);
         }
@@ -113,7 +113,7 @@ fn cache_folder() -> Result<PathBuf, Error> {
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         .ok_or_else(|| Error::Fetch(format!("no home folder to keep it in; set XDG_CACHE_HOME or {OVERRIDE}")))?;
-    Ok(cache.join("walhouse").join("libchdb").join(VERSION))
+    Ok(cache.join("walhouse").join("libchdb").join(LIBRARY_VERSION))
 }
 
 fn unusable(path: &Path, reason: impl Into<String>, remedy: &'static str) -> Error {
@@ -187,7 +187,7 @@ fn fetch(folder: &Path, path: &Path, progress: &mut dyn FnMut(Progress)) -> Resu
 /// Runs `npm pack` in `scratch`; gives the archive.
 fn pack(scratch: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, Error> {
     let mut npm = Command::new("npm")
-        .args(["pack", "--silent", &format!("{PACKAGE}@{VERSION}")])
+        .args(["pack", "--silent", &format!("{PACKAGE}@{LIBRARY_VERSION}")])
         .current_dir(scratch)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -214,7 +214,7 @@ fn pack(scratch: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, E
     let text = reader.join().unwrap_or_default();
     if !status.success() {
         let why = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it gave no reason").to_owned();
-        return Err(Error::Fetch(format!("npm pack {PACKAGE}@{VERSION} failed: {why}; or set {OVERRIDE}")));
+        return Err(Error::Fetch(format!("npm pack {PACKAGE}@{LIBRARY_VERSION} failed: {why}; or set {OVERRIDE}")));
     }
     let (archive, _) = archive_in(scratch).ok_or_else(|| Error::Fetch("npm pack left no archive".to_owned()))?;
     Ok(archive)
@@ -243,12 +243,12 @@ fn unpack(archive: &Path, target: &Path, progress: &mut dyn FnMut(Progress)) -> 
         out.sync_all().map_err(broken)?;
         if digest != DIGEST {
             return Err(Error::Fetch(format!(
-                "{PACKAGE}@{VERSION} holds another libchdb than expected (SHA-256 {digest})"
+                "{PACKAGE}@{LIBRARY_VERSION} holds another libchdb than expected (SHA-256 {digest})"
             )));
         }
         return Ok(());
     }
-    Err(Error::Fetch(format!("{PACKAGE}@{VERSION} holds no libchdb.so")))
+    Err(Error::Fetch(format!("{PACKAGE}@{LIBRARY_VERSION} holds no libchdb.so")))
 }
 
 /// Copies while hashing; gives the digest in hexadecimal.

@@ -5,8 +5,9 @@
 //! statement's names (`EXPLAIN QUERY TREE`), and each table must be in the user's database or on the list. The order
 //! matters: resolving runs scalar subqueries, whose values could come back in an error.
 
-use crate::connection::{Connection, Params};
+use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::http::Request;
 use crate::sql;
 
 /// Tables of `system` that describe the engine, not other people's queries.
@@ -32,7 +33,7 @@ const SYSTEM_TABLES: [&str; 18] = [
 ];
 
 /// Table functions that read nothing.
-const TABLE_FUNCTIONS: [&str; 10] = [
+const TABLE_FUNCTIONS: [&str; 9] = [
     "numbers",
     "numbers_mt",
     "zeros",
@@ -42,11 +43,15 @@ const TABLE_FUNCTIONS: [&str; 10] = [
     "generateSeries",
     "generate_series",
     "generateRandom",
-    "format",
 ];
 
 /// Lets a statement pass that reads what the user may read.
-pub(crate) fn allow(connection: &mut Connection, text: &[u8], params: &Params, database: &str) -> Result<(), Failure> {
+pub(crate) fn allow(
+    connection: &mut Connection,
+    text: &[u8],
+    request: &Request,
+    database: &str,
+) -> Result<(), Failure> {
     let word = sql::first_word(text);
     let query = matches!(word.as_str(), "select" | "with" | "from" | "(");
     if !query && !matches!(word.as_str(), "show" | "describe" | "desc" | "exists" | "explain" | "set") {
@@ -58,11 +63,14 @@ pub(crate) fn allow(connection: &mut Connection, text: &[u8], params: &Params, d
     let others: Vec<String> =
         names.lines().filter(|name| *name != database && !shared(name)).map(str::to_owned).collect();
     sql::refuse_foreign(text, &others, &SYSTEM_TABLES)?;
+    for (name, _) in &request.settings {
+        sql::refuse_foreign(name.as_bytes(), &others, &SYSTEM_TABLES)?;
+    }
     if !query {
         return Ok(());
     }
     let tree = [b"EXPLAIN QUERY TREE ", sql::output_shape(text).body].concat();
-    let (tree, _) = connection.query(&tree, "TSVRaw", params)?;
+    let (tree, _) = connection.query(&tree, "TSVRaw", &request.params)?;
     for (is_function, name) in sql::used_tables(&String::from_utf8_lossy(&tree)) {
         if !allowed(is_function, &name, database) {
             return Err(Failure::denied(format_args!("A read-only user of {database} may not read {name}")));

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use tokio::sync::oneshot;
 
-use crate::connection::{Connection, Params, Stats};
+use crate::connection::{Connection, Params, Stats, format_name};
 use crate::execute::Rows;
 use crate::failure::Failure;
 use crate::sql::Output;
@@ -32,7 +32,7 @@ pub(crate) fn run(
     unsafe { libc::fcntl(number, libc::F_SETPIPE_SZ, PIPE) };
     let mut sql = query.body.to_vec();
     sql.extend_from_slice(
-        format!("\nINTO OUTFILE '/proc/self/fd/{number}' APPEND FORMAT {} ", name(format)?).as_bytes(),
+        format!("\nINTO OUTFILE '/proc/self/fd/{number}' APPEND FORMAT {} ", format_name(format)?).as_bytes(),
     );
     sql.extend_from_slice(query.tail);
     if started.send(Rows { format: format.to_owned(), reader: OwnedFd::from(reader) }).is_err() {
@@ -43,13 +43,4 @@ pub(crate) fn run(
     let outcome = connection.query(&sql, format, params);
     drop(writer);
     outcome.map(|(_, stats)| stats)
-}
-
-/// A format's name is put into the statement, so it must be nothing but a name.
-fn name(format: &str) -> Result<&str, Failure> {
-    if !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Ok(format);
-    }
-    let shown: String = format.chars().take(60).collect();
-    Err(Failure::new(73, "UNKNOWN_FORMAT", format_args!("Unknown format {shown}")))
 }

@@ -22,6 +22,9 @@ const DATA: &str = "WALHOUSE_TEST_ENGINE_DATA";
 /// Set for the child of the shared engine: remove the data folder at the end.
 const REMOVE: &str = "WALHOUSE_TEST_ENGINE_REMOVE";
 
+/// Set for the child: password of user `default`.
+const PASSWORD: &str = "WALHOUSE_TEST_ENGINE_PASSWORD";
+
 /// The test that becomes the engine. Users beside `default` (no password): `bob` with password `pw`, and `reader`
 /// with password `pw`, who may only read database `shop`.
 ///
@@ -30,6 +33,7 @@ const REMOVE: &str = "WALHOUSE_TEST_ENGINE_REMOVE";
 pub fn engine_child() {
     let Some(data) = std::env::var_os(DATA).map(PathBuf::from) else { return };
     let mut options = Options::new(&data);
+    options.password = std::env::var(PASSWORD).ok();
     let user = |name: &str, access| User { name: name.to_owned(), password: "pw".to_owned(), access };
     options.users = vec![user("bob", Access::Full), user("reader", Access::ReadOnly { database: "shop".to_owned() })];
     if let Err(error) = crate::serve(options) {
@@ -80,6 +84,18 @@ impl TestEngine {
     pub fn start() -> TestEngine {
         let data = tempfile::tempdir().expect("a temporary folder");
         let spawn = spawn(data.path());
+        TestEngine::from_spawn(spawn, Some(data))
+    }
+
+    /// Starts one where user `default` has a password.
+    ///
+    /// # Panics
+    /// When the engine does not start.
+    #[expect(clippy::expect_used, reason = "a helper of tests")]
+    pub fn with_password(password: &str) -> TestEngine {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut spawn = spawn(data.path());
+        spawn.envs.push((OsString::from(PASSWORD), OsString::from(password)));
         TestEngine::from_spawn(spawn, Some(data))
     }
 

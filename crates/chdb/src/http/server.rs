@@ -50,7 +50,6 @@ fn serve_connection(socket: tokio::net::TcpStream, server: Arc<Server>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        // its default buffer of 400 KB per connection is only needed for pipelining
         .max_buf_size(MAX_HEADERS)
         .serve_connection(io, service);
     tokio::spawn(async move {

@@ -26,6 +26,9 @@ pub(crate) fn refuse(sql: &[u8]) -> Result<(), Failure> {
 const LOOKUPS: [&str; 9] =
     ["dict", "joinget", "merge", "loop", "remote", "cluster", "timeseries", "prometheus", "viewifpermitted"];
 
+/// Settings whose value is an expression that nobody has checked, by their beginnings.
+const SQL_SETTINGS: [&str; 3] = ["additional_", "parallel_replicas_custom_key", "allow_experimental_eval"];
+
 /// For a user bound to one database: refuses the name of another database before a dot, names that come as
 /// parameters, and functions that take names as strings. `others` are the names of all other databases; of `system`
 /// only some tables may be named.
@@ -43,6 +46,9 @@ pub(crate) fn refuse_foreign(sql: &[u8], others: &[String], system: &[&str]) -> 
             return Err(Failure::denied("A read-only user may read its own database only"));
         }
         let lower = name.to_ascii_lowercase();
+        if SQL_SETTINGS.iter().any(|prefix| lower.starts_with(prefix.as_bytes())) {
+            return Err(Failure::denied("A read-only user may not set expressions"));
+        }
         if next(b'(') && LOOKUPS.iter().any(|prefix| lower.starts_with(prefix.as_bytes())) {
             return Err(Failure::denied("A read-only user may not look up by name"));
         }
@@ -117,6 +123,7 @@ mod tests {
             "SELECT * FROM mergeTreeIndex(secret, t)",
             "SELECT * FROM {d:Identifier}.t",
             "SELECT (SELECT query FROM system.processes)",
+            "SELECT 1 SETTINGS additional_result_filter = '1 IN secret.t'",
         ] {
             assert!(refuse_foreign(sql.as_bytes(), &others, &["one"]).is_err(), "{sql}");
         }

@@ -47,7 +47,7 @@ fn block(data: &[u8]) -> Vec<u8> {
     out
 }
 
-fn unblock(mut body: &[u8]) -> Vec<u8> {
+pub(crate) fn unblock(mut body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     while !body.is_empty() {
         let size = |at: usize| u32::from_le_bytes(body[at..at + 4].try_into().expect("four bytes")) as usize;

@@ -40,7 +40,20 @@ fn files_are_out_of_reach() {
         refused(&address, statement, &[497, 701, 481]);
     }
     assert!(!std::path::Path::new("/tmp/walhouse-never").exists());
-    // a column default that slips by the words is stopped by the kernel
+    // expressions inside of data pass by the words: the kernel stops them
+    ok(&address, "CREATE OR REPLACE TABLE stolen (s String) ENGINE = MergeTree ORDER BY s");
+    for statement in
+        ["INSERT INTO stolen VALUES (file('/etc/passwd'))", "INSERT INTO stolen VALUES (file('/proc/1/environ'))"]
+    {
+        let answer = sql(&address, statement);
+        assert_ne!(answer.status, 200, "{statement}");
+        assert!(!answer.text().contains("root:"), "{}", answer.text());
+    }
+    assert_eq!(ok(&address, "SELECT count() FROM stolen"), "0\n");
+    // nor does a format's name carry a statement
+    for statement in ["INSERT INTO stolen FORMAT `TSV; DROP TABLE stolen`\nx", "SELECT 1 FORMAT `TSV SETTINGS a = 1`"] {
+        refused(&address, statement, &[73]);
+    }
     let held = request(&address, "POST", "/?param_t=%2Fetc%2Fhostname", &[], Some(b"SELECT * FROM {t:Identifier}"));
     assert_ne!(held.status, 200);
 }
@@ -171,4 +184,24 @@ fn passwords_and_ids_are_checked() {
     ] {
         assert_ne!(request(&address, "POST", path, &[], select).status, 200, "{path}");
     }
+}
+
+#[test]
+fn with_a_password_nobody_enters_without() {
+    let engine = testing::TestEngine::with_password("s3cret");
+    let address = engine.address();
+    let select = Some(b"SELECT currentUser()".as_slice());
+    for headers in [
+        vec![],
+        vec![("X-ClickHouse-Key", "S3cret")],
+        vec![("X-ClickHouse-Key", "s3cret1")],
+        vec![("X-ClickHouse-User", "bob")],
+    ] {
+        let answer = request(&address, "POST", "/", &headers, select);
+        assert_eq!((answer.status, answer.code()), (403, 516), "{headers:?}");
+        assert!(!answer.text().contains("s3cret"));
+    }
+    assert_eq!(request(&address, "POST", "/", &[("X-ClickHouse-Key", "s3cret")], select).status, 200);
+    assert_eq!(request(&address, "POST", "/?password=s3cret", &[], select).status, 200);
+    assert_eq!(request(&address, "GET", "/ping", &[], None).text(), "Ok.\n");
 }

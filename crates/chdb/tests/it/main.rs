@@ -3,6 +3,7 @@
 mod checks;
 mod clients;
 mod closed;
+mod fetch;
 mod measure;
 mod process;
 mod reader;

@@ -71,6 +71,18 @@ fn reads_its_database_and_nothing_else() {
         let answer = as_reader(&address, "/", statement);
         assert!([164, 497].contains(&answer.code()), "{statement}: {} {}", answer.status, answer.text());
     }
+    let filter = "/?additional_result_filter=(SELECT+max(id)+FROM+secret.salary)=1";
+    assert_eq!(as_reader(&address, filter, "SELECT 1").code(), 497);
+    let values = "SELECT * FROM format('Values', 'a UInt64', '((SELECT max(id) FROM secret.salary))')";
+    assert_eq!(as_reader(&address, "/", values).code(), 497);
+    let form = "--B\r\nContent-Disposition: form-data; name=\"e\"; filename=\"e\"\r\n\r\n1\r\n--B--\r\n";
+    let headers = [
+        ("X-ClickHouse-User", "reader"),
+        ("X-ClickHouse-Key", "pw"),
+        ("Content-Type", "multipart/form-data; boundary=B"),
+    ];
+    let path = "/?query=SELECT+1&e_structure=a+UInt8";
+    assert_eq!(request(&address, "POST", path, &headers, Some(form.as_bytes())).code(), 497);
     let other = as_reader(&address, "/?database=secret", "SELECT 1");
     assert_eq!(other.code(), 497);
     for path in ["/?session_id=r1", "/?session_id=r1&readonly=0"] {

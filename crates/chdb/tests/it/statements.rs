@@ -221,3 +221,10 @@ fn every_show_answers() {
         assert!(answer.contains(wanted), "{statement}: {answer:?}");
     }
 }
+
+#[test]
+fn an_answered_insert_is_on_disk() {
+    let address = testing::shared().address();
+    let sql = "SELECT name, value FROM system.merge_tree_settings WHERE name IN ('fsync_after_insert', 'fsync_part_directory') ORDER BY name";
+    assert_eq!(ok(&address, sql), "fsync_after_insert\t1\nfsync_part_directory\t1\n");
+}
