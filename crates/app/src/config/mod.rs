@@ -14,14 +14,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use error::ConfigError;
-pub(crate) use tables::check as check_tables;
+pub(crate) use resolve::read_secret;
+pub(crate) use tables::{check as check_tables, names_collide, plan as table_plan};
 
 /// The commented default file, for `walhouse --default-config` and the documentation.
 pub(crate) const DEFAULT_FILE: &str = include_str!("default.toml");
 
 pub(crate) const DEFAULT_TABLES: &str = "public.*";
-pub(crate) const DEFAULT_CLICKHOUSE_USER: &str = "default";
-pub(crate) const DEFAULT_DATABASE: &str = "default";
 pub(crate) const DEFAULT_ENGINE_DATA: &str = "./walhouse-data";
 /// ClickHouse's own HTTP port, so that its clients need no option.
 pub(crate) const DEFAULT_ENGINE_LISTEN: &str = "127.0.0.1:8123";
@@ -36,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) postgres: walhouse_postgres::Config,
     /// The target; its URL is the embedded engine's when there is one.
     pub(crate) clickhouse: walhouse_clickhouse::Config,
+    /// The target's password, for a client of our own.
+    pub(crate) target_password: Option<walhouse_postgres::Secret>,
     /// The embedded engine, unless a server is configured.
     pub(crate) engine: Option<Engine>,
     /// Where walhouse itself answers.

@@ -31,8 +31,14 @@ impl Resolver<'_> {
     pub(super) fn config(&self, raw: Raw) -> Result<Config> {
         let postgres = self.postgres(raw.postgres)?;
         let embedded = raw.clickhouse.url.is_none();
+        let raw_engine_password = raw.engine.password_file.clone();
         let engine = self.engine(raw.engine)?;
+        let target_password = match embedded {
+            true => self.secret("[engine] password_file", raw_engine_password.as_ref())?,
+            false => self.secret("[clickhouse] password_file", raw.clickhouse.password_file.as_ref())?,
+        };
         let mut clickhouse = self.clickhouse(raw.clickhouse, &engine, postgres.slot())?;
+        clickhouse.password = target_password.clone().map(walhouse_clickhouse::Secret::new);
         clickhouse.tables = self.tables(raw.tables, &postgres.tables)?;
         let (listen, span) = self.address("[console] listen", raw.console.listen, super::DEFAULT_CONSOLE_LISTEN)?;
         if embedded && engine.listen == listen {
@@ -42,6 +48,7 @@ impl Resolver<'_> {
             path: self.path.to_owned(),
             postgres,
             clickhouse,
+            target_password: target_password.map(walhouse_postgres::Secret::new),
             engine: embedded.then_some(engine),
             console: Console { listen },
         })
@@ -91,14 +98,11 @@ impl Resolver<'_> {
         engine: &Engine,
         slot: &str,
     ) -> Result<walhouse_clickhouse::Config> {
-        let (url, password) = match &raw.url {
-            Some(url) => {
-                (self.http_url(url)?, self.secret("[clickhouse] password_file", raw.password_file.as_ref())?)
-            }
+        let url = match &raw.url {
+            Some(url) => self.http_url(url)?,
             None => {
                 self.refuse_without_url(&raw)?;
-                let password = engine.password_file.as_deref().map(read_secret).transpose();
-                (reachable(engine.listen), password.map_err(|error| ConfigError::file(self.path, error.to_string()))?)
+                reachable(engine.listen)
             }
         };
         let ca_file = raw.ca_file.as_ref().map(|file| self.existing("[clickhouse] ca_file", file)).transpose()?;
@@ -109,7 +113,6 @@ impl Resolver<'_> {
         Ok(walhouse_clickhouse::Config {
             ca_file,
             user: self.name("[clickhouse] user", raw.user, &defaults.user)?,
-            password: password.map(walhouse_clickhouse::Secret::new),
             database: self.name("[clickhouse] database", raw.database, &defaults.database)?,
             history: raw.history.unwrap_or(defaults.history),
             retention: self.retention("[clickhouse]", raw.retention.as_ref())?,
@@ -166,8 +169,11 @@ impl Resolver<'_> {
             let message = format!("[engine] listen {listen} is not loopback: that needs [engine] password_file");
             return self.fail(span, message);
         }
-        self.secret("[engine] password_file", raw.password_file.as_ref())?;
-        let password_file = raw.password_file.as_ref().map(|file| self.absolute(file.get_ref()));
+        if listen.port() == 0 {
+            return self.fail(span, "[engine] listen needs a port");
+        }
+        let file = raw.password_file.as_ref();
+        let password_file = file.map(|file| self.existing("[engine] password_file", file)).transpose()?;
         Ok(Engine { data: self.absolute(&data), listen, password_file })
     }
 

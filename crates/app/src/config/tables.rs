@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use walhouse_change::{TableName, TableSchema};
-use walhouse_clickhouse::mapping::{Dates, Layout, TableOverride, TablePlan, collisions};
+use walhouse_clickhouse::mapping::{Dates, Layout, MappingError, TableOverride, TablePlan, collisions};
 
 use super::{Config, ConfigError};
 
@@ -30,21 +30,9 @@ pub(crate) fn check(config: &Config, tables: &[Arc<TableSchema>]) -> Result<(), 
             return fail(format!("[tables.\"{name}\"]: there is no such table"));
         }
     }
-    let layout = Layout {
-        database: config.clickhouse.database.clone(),
-        history: config.clickhouse.history,
-        retention: config.clickhouse.retention,
-        // The plan is made for its names; types are the target's business.
-        dates: Dates::default(),
-    };
-    let plain = TableOverride::default();
-    let plan = |table: &Arc<TableSchema>| {
-        let settings = config.clickhouse.tables.get(&table.name).unwrap_or(&plain);
-        TablePlan::new(Arc::clone(table), settings, &layout)
-    };
     let mut plans = Vec::with_capacity(tables.len());
     for table in tables {
-        match plan(table) {
+        match plan(config, table) {
             Ok(plan) => plans.push(plan),
             Err(error) if error.is_configuration() => return fail(error.to_string()),
             // That table stops with this error; the others go on.
@@ -52,4 +40,22 @@ pub(crate) fn check(config: &Config, tables: &[Arc<TableSchema>]) -> Result<(), 
         }
     }
     collisions(&plans).map_err(|error| ConfigError::file(&config.path, error.to_string()))
+}
+
+/// True when two of `tables` would share a name in ClickHouse, or one does not fit its override.
+pub(crate) fn names_collide(config: &Config, tables: &[Arc<TableSchema>]) -> bool {
+    let plans: Result<Vec<_>, _> = tables.iter().map(|table| plan(config, table)).collect();
+    plans.map_or_else(|error| error.is_configuration(), |plans| collisions(&plans).is_err())
+}
+
+/// How `table` will lie in ClickHouse, for its names: its types may depend on the server.
+pub(crate) fn plan(config: &Config, table: &Arc<TableSchema>) -> Result<TablePlan, MappingError> {
+    let layout = Layout {
+        database: config.clickhouse.database.clone(),
+        history: config.clickhouse.history,
+        retention: config.clickhouse.retention,
+        dates: Dates::default(),
+    };
+    let plain = TableOverride::default();
+    TablePlan::new(Arc::clone(table), config.clickhouse.tables.get(&table.name).unwrap_or(&plain), &layout)
 }

@@ -132,7 +132,7 @@ fn table(name: &str) -> Arc<TableSchema> {
         relid: 1,
         name: TableName::new(schema, name),
         identity: ReplicaIdentity::Default,
-        columns: vec![Column { name: "id".to_owned(), ty: PgType::builtin(23).unwrap() }],
+        columns: vec![Column { name: "id".to_owned(), ty: PgType::builtin(23, -1).unwrap() }],
         key: vec![0],
     })
 }

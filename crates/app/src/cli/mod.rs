@@ -1,0 +1,182 @@
+//! The command line. Its `--help` is the manual.
+
+mod duration;
+mod rembo;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit;
+use crate::telemetry::LogFormat;
+
+pub(crate) use rembo::{Load, RemboCommand, Seed};
+
+/// Carries every committed change of a Postgres database into ClickHouse, exactly once
+///
+/// walhouse copies the tables of a Postgres database into ClickHouse and then follows the
+/// write-ahead log: every committed change shows in ClickHouse, in order and once, across crashes
+/// of walhouse and of either database. Without a ClickHouse server it brings its own engine.
+///
+/// Start with `walhouse demo`, or write a walhouse.toml, look at it with `walhouse check` and
+/// start `walhouse run`.
+#[derive(Debug, Parser)]
+#[command(name = "walhouse", version, after_long_help = exit::HELP, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Print a configuration file with every key, its default and its meaning
+    #[arg(long, exclusive = true)]
+    pub(crate) default_config: bool,
+
+    /// Log lines on standard error: auto (human on a terminal, JSON elsewhere), human or json
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
+    #[arg(help_heading = "Logging", hide_possible_values = true)]
+    pub(crate) log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy the tables, then follow the log, until SIGTERM or SIGINT
+    ///
+    /// The first signal drains: what was read is made durable, the checkpoint is stored and
+    /// acknowledged, and the process ends with 0 within 10 seconds. A second one ends it at once;
+    /// nothing is lost by that, the next start replays a little more.
+    ///
+    /// A database that is down is waited for and shown as not ready. Only a wrong configuration or
+    /// a refusal ends the process.
+    Run(ConfigFile),
+
+    /// Show it all on this machine: a private Postgres with a sample workload, followed live
+    ///
+    /// Starts a Postgres of its own, fills it with the sample workload, starts the embedded engine,
+    /// copies, and keeps a mixed load running. Everything lies in one folder; a second demo in the
+    /// same folder goes on where the first one ended. FOLDER/demo.json holds the addresses as soon
+    /// as they answer. The last line of output is the final count of rows on both sides.
+    Demo(Demo),
+
+    /// The embedded ClickHouse engine, on ClickHouse's own HTTP interface
+    ///
+    /// `run` starts one by itself unless [clickhouse] url is set. The library is fetched once, with
+    /// npm, into a cache folder, and checked against its recorded digest. SIGTERM or SIGINT ends it.
+    Engine(Engine),
+
+    /// Look at everything that could go wrong, before it does
+    ///
+    /// Each finding comes with the SQL or the setting that mends it. Nothing is changed. The exit
+    /// code is 1 when a finding blocks.
+    Check(Report),
+
+    /// Show each table's phase, rows, position and lag
+    ///
+    /// Reads the state that ClickHouse keeps and Postgres' slot, so it works without a running
+    /// walhouse too.
+    Status(Report),
+
+    /// Compare each table with its copy in ClickHouse, row by row
+    ///
+    /// Reads Postgres at one snapshot and shares no decoder with the pipeline. The exit code is 1
+    /// when they differ. A pipeline that is behind makes a difference: stop writing first, or use
+    /// --wait.
+    Verify(Verify),
+
+    /// Remove the slot, the publication and the checkpoint
+    ///
+    /// Stop `run` first. The tables in ClickHouse stay, unless --tables is given.
+    Teardown(Teardown),
+
+    /// The sample workload "rembo"
+    #[command(subcommand)]
+    Rembo(RemboCommand),
+}
+
+/// The configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file; see --default-config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// A report.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// JSON on standard output instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The comparison.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// Look again until equal, for at most this long, such as 30s
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) wait: Option<Duration>,
+}
+
+/// The end.
+#[derive(Debug, Args)]
+pub(crate) struct Teardown {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// Remove the tables and views in ClickHouse as well
+    #[arg(long)]
+    pub(crate) tables: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// The embedded engine.
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    /// Folder of the data; created when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Address to listen on; an address other than loopback needs --password-file
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+
+    /// File whose first line is the password of the user "default"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// The demo.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Folder of everything the demo keeps
+    #[arg(long, value_name = "DIR", default_value = "walhouse-demo")]
+    pub(crate) dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+
+    /// Transactions per second of the live load; 0 for none
+    #[arg(long, value_name = "R", default_value_t = 50.0)]
+    pub(crate) rate: f64,
+
+    /// Stop by itself after this much live load, such as 30s or 5m; otherwise at Ctrl-C
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Use this Postgres instead of a private one; it needs wal_level = logical
+    #[arg(long, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! One file per command.
+
+mod check;
+mod demo;
+mod engine;
+mod rembo;
+mod run;
+mod status;
+mod teardown;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::config;
+
+/// Runs what the command line asks for.
+pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        None => print!("{}", config::DEFAULT_FILE),
+        Some(Command::Run(file)) => run::run(&file)?,
+        Some(Command::Demo(options)) => return demo::demo(&options),
+        Some(Command::Engine(options)) => engine::engine(options)?,
+        Some(Command::Check(report)) => return check::check(&report),
+        Some(Command::Status(report)) => status::status(&report)?,
+        Some(Command::Verify(options)) => return verify::verify(&options),
+        Some(Command::Teardown(options)) => teardown::teardown(&options)?,
+        Some(Command::Rembo(command)) => rembo::rembo(command)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,28 @@
+//! Asking the console of a running process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use walhouse_pipeline::Status;
+
+/// It answers from memory, so this is long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The status, if a walhouse answers there.
+pub(super) async fn ask(console: SocketAddr) -> Option<Status> {
+    let body = tokio::time::timeout(PATIENCE, get(console)).await.ok()??;
+    serde_json::from_str(&body).ok()
+}
+
+async fn get(console: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(console).await.ok()?;
+    // 1.0: the body then comes whole and ends with the connection.
+    let request = format!("GET /status HTTP/1.0\r\nHost: {console}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    (head.split_whitespace().nth(1) == Some("200")).then(|| body.to_owned())
+}

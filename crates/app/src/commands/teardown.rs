@@ -1,0 +1,63 @@
+//! `walhouse teardown`: leaves nothing of walhouse behind.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use walhouse_change::Origin;
+
+use crate::cli::Teardown;
+use crate::config::Config;
+use crate::exit::UsageError;
+use crate::{runtime, wiring};
+
+/// Asks, then removes slot, publication and state, and the tables if told to.
+pub(crate) fn teardown(options: &Teardown) -> Result<()> {
+    let config = Config::load(&options.file.config)?;
+    runtime::block_on(async {
+        let engine = wiring::engine_if_needed(&config).await?;
+        let removed = remove(&config, options).await;
+        if let Some(engine) = engine {
+            engine.stop().await;
+        }
+        removed
+    })
+}
+
+async fn remove(config: &Config, options: &Teardown) -> Result<()> {
+    let (origin, target) = (wiring::origin(config)?, wiring::target(config)?);
+    let (slot, publication) = (config.postgres.slot(), config.postgres.publication());
+    if let Some(pid) = origin.slot_facts().await?.and_then(|slot| slot.active_pid) {
+        bail!("slot {slot} is in use by the server process {pid}: stop walhouse run first");
+    }
+    let tables = if options.tables { target.owned().await? } else { Vec::new() };
+    if !options.yes {
+        let mut question = format!("Remove slot {slot}, publication {publication} and the checkpoint");
+        if !tables.is_empty() {
+            question.push_str(&format!(", and in ClickHouse {}", tables.join(", ")));
+        }
+        if !confirmed(&question)? {
+            println!("nothing was removed");
+            return Ok(());
+        }
+    }
+    // The slot first: while it is there, it holds the source's log.
+    origin.drop_slot().await?;
+    origin.drop_publication().await?;
+    target.teardown(options.tables).await?;
+    println!("removed slot {slot}, publication {publication} and the checkpoint");
+    for table in tables {
+        println!("removed {table}");
+    }
+    Ok(())
+}
+
+fn confirmed(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(UsageError("nobody to ask: use --yes to remove without a question".to_owned()).into());
+    }
+    print!("{question}? [y/N] ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,107 @@
+//! A pipeline in full: console, engine, pipeline. `run` is one of these, and so is `demo`.
+//!
+//! The console comes first, so that an operator sees what a start waits for; the engine ends
+//! last, because the pipeline's last words go into it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use walhouse_chdb::Engine;
+use walhouse_pipeline::StatusBoard;
+use walhouse_server::{Console, Listener, PORT_PATIENCE, Recorder};
+
+use crate::config::Config;
+use crate::wiring;
+
+/// What is left of the promised 10 s when the pipeline took all of its time to drain.
+const ENGINE_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A running pipeline with its surroundings.
+pub(crate) struct Service {
+    board: StatusBoard,
+    console: SocketAddr,
+    engine: Option<Engine>,
+    pipeline: JoinHandle<walhouse_change::Result<()>>,
+    _edges: DropGuard,
+}
+
+impl Service {
+    /// Starts everything. None when `stop` came first.
+    ///
+    /// # Errors
+    /// The configuration cannot work, the console's port stays taken, or the engine does not start.
+    pub(crate) async fn start(config: &Config, stop: &CancellationToken) -> Result<Option<Self>> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(None),
+            started = Self::open(config, stop) => started.map(Some),
+        }
+    }
+
+    async fn open(config: &Config, stop: &CancellationToken) -> Result<Self> {
+        let recorder = Recorder::install()?;
+        walhouse_pipeline::describe_metrics();
+        walhouse_clickhouse::metrics::describe();
+        let pipeline = wiring::pipeline(config)?;
+        let board = pipeline.board();
+
+        let listener = Listener::bind(config.console.listen, PORT_PATIENCE).await?;
+        let console = listener.address();
+        let edges = CancellationToken::new();
+        tokio::spawn(recorder.clone().keep_up());
+        tokio::spawn(serve(listener, Console { board: board.clone(), recorder }, edges.clone()));
+        let edges = edges.drop_guard();
+
+        let engine = match &config.engine {
+            Some(engine) => Some(wiring::engine(engine).await?),
+            None => None,
+        };
+        tracing::info!(
+            console = %format_args!("http://{console}"),
+            clickhouse = config.clickhouse.url,
+            slot = config.postgres.slot(),
+            "walhouse runs"
+        );
+        let pipeline = tokio::spawn(pipeline.run(stop.clone()));
+        Ok(Self { board, console, engine, pipeline, _edges: edges })
+    }
+
+    /// Its state.
+    pub(crate) fn board(&self) -> StatusBoard {
+        self.board.clone()
+    }
+
+    /// Where the console answers.
+    pub(crate) fn console(&self) -> SocketAddr {
+        self.console
+    }
+
+    /// True once the pipeline has ended, by whatever cause.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pipeline.is_finished()
+    }
+
+    /// Waits for the end of the pipeline, then ends the rest.
+    pub(crate) async fn ended(self) -> Result<()> {
+        let ended = self.pipeline.await.context("the pipeline failed")?;
+        if let Some(engine) = self.engine {
+            // Past its patience the engine dies with us.
+            let _ = tokio::time::timeout(ENGINE_PATIENCE, engine.stop()).await;
+        }
+        if ended.is_ok() {
+            let status = self.board.read();
+            tracing::info!(checkpoint = %status.checkpoint, "stopped in order");
+        }
+        Ok(ended?)
+    }
+}
+
+async fn serve(listener: Listener, console: Console, edges: CancellationToken) {
+    let stop = async move { edges.cancelled().await };
+    if let Err(error) = listener.serve(console, stop).await {
+        tracing::error!(error = %error, "the console ended; the pipeline goes on");
+    }
+}
