@@ -160,6 +160,10 @@ pub trait Origin: Send + Sync {
     fn survey(&self) -> BoxFuture<'_, Result<Survey>>;
 
     /// Makes the publication hold exactly `tables`, creating it when missing.
+    ///
+    /// # Errors
+    /// `Retry::Later` when it is not as this origin's last survey found it: were a table taken out
+    /// of it since, putting it back would hide that changes are missing.
     fn publish<'a>(&'a self, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<()>>;
 
     /// Locks `tables`, creates the slot, exports its snapshot and opens workers on it.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use crate::memory::Random;
@@ -70,6 +71,11 @@ impl Faults {
     /// No more faults from here on.
     pub fn quiet(&self) {
         self.0.quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// A new process: a crash asked for in the last instant of the former one is forgotten.
+    pub fn restart(&self) {
+        let _ = self.crashed().now_or_never();
     }
 
     /// Resolves when the process is to crash.

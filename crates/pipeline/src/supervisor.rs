@@ -6,7 +6,7 @@
 //! checkpoint and a target drops what it has. A new table that shows up in the selection takes
 //! the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,7 +144,8 @@ impl Pipeline {
             self.target.save_table(state).await?;
         }
         let Plan { start, mut tables, .. } = plan;
-        let (checkpoint, snapshot) = self.start(start, &tables).await?;
+        let published = survey.published.unwrap_or_default();
+        let (checkpoint, snapshot) = self.start(start, &tables, &published).await?;
         if let Some(snapshot) = snapshot {
             self.copy(snapshot, checkpoint.epoch, &mut tables).await?;
         }
@@ -153,7 +154,12 @@ impl Pipeline {
 
     /// Publishes, and makes the slot (or a temporary one) with the snapshot of what is to be
     /// copied.
-    async fn start(&self, start: Start, tables: &[PlannedTable]) -> Result<(Checkpoint, Option<Arc<dyn Snapshot>>)> {
+    async fn start(
+        &self,
+        start: Start,
+        tables: &[PlannedTable],
+        published: &[u32],
+    ) -> Result<(Checkpoint, Option<Arc<dyn Snapshot>>)> {
         let schemas = |wanted: fn(Action) -> bool| -> Vec<_> {
             tables.iter().filter(|table| wanted(table.action)).map(|table| Arc::clone(&table.schema)).collect()
         };
@@ -174,7 +180,12 @@ impl Pipeline {
                 Ok((ready, Some(snapshot)))
             }
             Start::Resume(checkpoint) => {
-                self.origin.publish(&to_publish).await?;
+                // Left alone when it is as it should be: were a table taken out of it since the
+                // survey, putting it back now would hide that changes are missing.
+                let wanted: BTreeSet<u32> = to_publish.iter().map(|schema| schema.relid).collect();
+                if wanted != published.iter().copied().collect() {
+                    self.origin.publish(&to_publish).await?;
+                }
                 if to_copy.is_empty() {
                     return Ok((checkpoint, None));
                 }

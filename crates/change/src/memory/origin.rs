@@ -1,8 +1,8 @@
 //! [`Origin`] over a [`Server`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -19,13 +19,15 @@ pub struct MemoryOrigin {
     server: Server,
     slot: String,
     selection: Vec<Pattern>,
+    /// The publication as last surveyed.
+    surveyed: Arc<Mutex<Option<BTreeSet<u32>>>>,
 }
 
 impl MemoryOrigin {
     /// A client that follows the tables which match `selection`.
     #[must_use]
     pub fn new(server: &Server, slot: &str, selection: Vec<Pattern>) -> Self {
-        Self { server: server.clone(), slot: slot.to_owned(), selection }
+        Self { server: server.clone(), slot: slot.to_owned(), selection, surveyed: Arc::default() }
     }
 
     fn survey_now(&self) -> Survey {
@@ -37,6 +39,8 @@ impl MemoryOrigin {
             estimated_rows: table.rows.len() as u64,
             bytes: 0,
         });
+        let published = state.publications.get(&self.slot).cloned();
+        self.surveyed.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&published);
         let now = Instant::now();
         let slot = state.slots.get(&self.slot).map_or(SlotState::Missing, |slot| SlotState::Present {
             confirmed: slot.confirmed,
@@ -48,7 +52,7 @@ impl MemoryOrigin {
             timeline: 1,
             current: state.end,
             slot,
-            published: state.publications.get(&self.slot).map(|relids| relids.iter().copied().collect()),
+            published: published.map(|relids| relids.into_iter().collect()),
             tables: tables.collect(),
         }
     }
@@ -127,8 +131,14 @@ impl Origin for MemoryOrigin {
 
     fn publish<'a>(&'a self, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            let relids = tables.iter().map(|schema| schema.relid).collect();
-            self.server.lock().publications.insert(self.slot.clone(), relids);
+            let mut state = self.server.lock();
+            let mut surveyed = self.surveyed.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.publications.get(&self.slot) != surveyed.as_ref() {
+                return Err(Error::new(Domain::Source, Retry::Later, "the publication changed under way"));
+            }
+            let relids: BTreeSet<u32> = tables.iter().map(|schema| schema.relid).collect();
+            *surveyed = Some(relids.clone());
+            state.publications.insert(self.slot.clone(), relids);
             Ok(())
         })
     }

@@ -169,6 +169,16 @@ impl Server {
         }
     }
 
+    /// Takes the table out of every publication, behind everybody's back.
+    pub fn unpublish(&self, name: &TableName) {
+        let mut state = self.lock();
+        if let Some(relid) = state.tables.get(name).map(|table| table.schema.relid) {
+            for relids in state.publications.values_mut() {
+                relids.remove(&relid);
+            }
+        }
+    }
+
     /// Begins a transaction.
     pub fn begin(&self) -> Xid {
         let mut state = self.lock();

@@ -19,6 +19,8 @@ use crate::workload::{Options, Workload};
 /// Virtual time after which a pipeline without faults must have caught up.
 const CATCH_UP: Duration = Duration::from_secs(300);
 
+const ALL: &str = "public.*";
+
 const RATES: Rates = Rates {
     reject: 1,
     fail_after: 1,
@@ -47,8 +49,8 @@ impl World {
         Self { faults: Faults::new(random.bits(), rates), server, store, violations, random }
     }
 
-    fn pipeline(&self, seed: u64) -> Pipeline {
-        let patterns = vec![Pattern::parse("public.*").unwrap()];
+    fn pipeline(&self, seed: u64, selection: &str) -> Pipeline {
+        let patterns = vec![Pattern::parse(selection).unwrap()];
         let origin = self.faults.origin(MemoryOrigin::new(&self.server, SLOT, patterns));
         let target = self.faults.target(MemoryTarget::new(&self.store, SLOT));
         let settings = Settings {
@@ -66,9 +68,10 @@ impl World {
     }
 
     /// One life of the process, ended by a crash, or stopped by the user after `limit`.
-    async fn live(&mut self, limit: Duration) -> Result<(), String> {
+    async fn live(&mut self, limit: Duration, selection: &str) -> Result<(), String> {
+        self.faults.restart();
         let cancel = CancellationToken::new();
-        let life = self.pipeline(self.random.clone().bits()).run(cancel.clone());
+        let life = self.pipeline(self.random.clone().bits(), selection).run(cancel.clone());
         let crash_instead = self.random.chance(30);
         let stop = async {
             tokio::time::sleep(limit).await;
@@ -90,9 +93,9 @@ impl World {
     /// process is started anew.
     async fn settle(&mut self, workload: &Workload) -> Result<(), String> {
         self.faults.quiet();
-        self.live(Duration::from_secs(5)).await?;
+        self.live(Duration::from_secs(5), ALL).await?;
         let cancel = CancellationToken::new();
-        let life = self.pipeline(1).run(cancel.clone());
+        let life = self.pipeline(1, ALL).run(cancel.clone());
         let difference = || oracle::difference(&self.server, &self.store, &workload.tables);
         let caught_up = async {
             let until = tokio::time::Instant::now() + CATCH_UP;
@@ -125,7 +128,8 @@ async fn live_through(world: &mut World, options: Options) -> Result<(), String>
     let workload = tokio::spawn(Workload::new(&world.server, world.random.bits(), options).run());
     while !workload.is_finished() {
         let limit = Duration::from_millis(1 + world.random.below(1500));
-        world.live(limit).await?;
+        let selection = if options.operator && world.random.chance(20) { "public.t0" } else { ALL };
+        world.live(limit, selection).await?;
     }
     let workload = workload.await.map_err(|error| error.to_string())?;
     world.settle(&workload).await

@@ -10,7 +10,8 @@ use walhouse_change::{Domain, Error, Retry, TableName};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) steps: u64,
-    /// New tables, tables created anew, tables that get a problem, values that cannot be stored.
+    /// New tables, tables created anew, unpublished or with a problem, values that cannot be
+    /// stored; and some lives with another selection of tables.
     pub(crate) operator: bool,
 }
 
@@ -67,7 +68,7 @@ impl Workload {
 
     fn operate(&mut self) {
         let table = self.any_table();
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 if self.tables.len() < 4 => self.create_table(),
             1 => self.server.create_table(&table),
             2 => {
@@ -75,6 +76,7 @@ impl Workload {
                 self.server.set_problem(&table, Some(error));
             }
             3 => self.server.set_problem(&table, None),
+            4 => self.server.unpublish(&table),
             _ => {
                 let id = self.random.below(KEYS) as i64;
                 self.server.transact(&[(&table, Write::Put(id, MemoryTarget::POISON.to_owned()))]);
