@@ -16,11 +16,11 @@ use walhouse_change::{Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, S
 
 use crate::endpoint::Endpoint;
 use crate::handover::{self, Handover};
-use crate::wire::connection::{Connection, Mode, Waker};
+use crate::wire::connection::{Connection, Mode};
 use crate::{Error, Result, publication, sql};
 
-/// How long the end of a stream waits for its thread: a last status and a farewell are two small writes.
-const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of a stream waits for its thread, which looks up ten times a second and takes leave then.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a stream needs to know.
 pub(crate) struct Plan {
@@ -62,7 +62,6 @@ impl Marks {
 struct Stream {
     handover: Arc<Handover>,
     marks: Arc<Marks>,
-    waker: Waker,
 }
 
 impl Source for Stream {
@@ -80,8 +79,7 @@ impl Source for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.handover.close();
-        self.waker.wake();
-        self.handover.wait_finished(FAREWELL_PATIENCE);
+        self.handover.wait_finished(END_PATIENCE);
     }
 }
 
@@ -98,7 +96,6 @@ pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
 
     let handover = Arc::new(Handover::default());
     let marks = Arc::new(Marks { handed_over: AtomicU64::new(plan.from.0), acknowledged: AtomicU64::new(0) });
-    let waker = connection.waker()?;
     let relations = relations::Relations::new(&plan.tables, binary, Arc::clone(&plan.text_only));
     let watch = watch::Watch::new(plan.endpoint, plan.publication, plan.tables, catalog);
     let thread = thread::Session::new(
@@ -110,7 +107,7 @@ pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
     );
     handover::spawn("walhouse-stream", &handover, move || thread.run().map_err(Into::into))
         .map_err(|error| Error::later(error.one_line()))?;
-    Ok(Box::new(Stream { handover, marks, waker }))
+    Ok(Box::new(Stream { handover, marks }))
 }
 
 /// `wal_sender_timeout` as it holds for this connection; none when it is off.
@@ -124,8 +121,9 @@ fn sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
 }
 
 fn start(connection: &mut Connection, plan: &Plan, binary: bool) -> Result<()> {
-    // The list of publications is parsed as identifiers, within a literal.
-    let publications = sql::literal(&sql::identifier(&plan.publication));
+    // The list of publications is parsed as identifiers, within a literal of the replication grammar, which knows no
+    // escape but the doubled quote.
+    let publications = format!("'{}'", sql::identifier(&plan.publication).replace('\'', "''"));
     let binary = if binary { ", binary 'true'" } else { "" };
     let statement = format!(
         "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {publications}{binary})",

@@ -34,6 +34,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(2);
 const ROOM_WAIT: Duration = Duration::from_millis(20);
 /// From 1970-01-01 to Postgres' epoch.
 const POSTGRES_EPOCH: Duration = Duration::from_secs(946_684_800);
+/// How long the server may take to answer the farewell; within a large transaction it does not listen.
+const FAREWELL_PATIENCE: Duration = Duration::from_millis(500);
 const ATTEMPT: &str = "read the replication stream";
 
 /// What the thread shares with others.
@@ -329,13 +331,15 @@ impl Session {
         Ok(())
     }
 
-    /// The last acknowledgement, and leave. The other end may be gone, which is as good.
+    /// The last acknowledgement, and leave. Once the server has answered, the acknowledgement counts and the slot is
+    /// free. The other end may be gone, which is as good.
     fn farewell(mut self) {
         let acknowledged = self.shared.marks.acknowledged();
         if self.send_status(acknowledged, false).is_ok() {
             let mut out = BytesMut::new();
             frontend::copy_done(&mut out);
             if self.connection.send(&out).is_ok() {
+                self.connection.finish(ATTEMPT, FAREWELL_PATIENCE);
                 self.connection.close();
             }
         }

@@ -13,7 +13,6 @@ use postgres_protocol::message::frontend;
 
 use super::cursor::Cursor;
 use super::inbox::{Frame, Inbox};
-pub(crate) use super::socket::Waker;
 use super::socket::{Plain, Socket};
 use super::{Malformed, login, refusal};
 use crate::endpoint::{Endpoint, Host};
@@ -203,7 +202,12 @@ impl Connection {
         if let Err(error) = self.cancel() {
             tracing::debug!(error = %error, "cannot cancel a statement");
         }
-        let deadline = Instant::now() + CANCEL_PATIENCE;
+        self.finish(attempt, CANCEL_PATIENCE);
+    }
+
+    /// Reads until the session is ready for a statement, whatever comes before.
+    pub(crate) fn finish(&mut self, attempt: &str, patience: Duration) {
+        let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             match self.poll_frame(attempt, WATCH_INTERVAL) {
                 Ok(Some(frame)) if frame.tag == b'Z' => return,
@@ -281,11 +285,6 @@ impl Connection {
         frontend::terminate(&mut out);
         // Whoever is gone already needs no farewell.
         let _ = self.send(&out);
-    }
-
-    /// A handle that ends this connection's reading from another thread.
-    pub(crate) fn waker(&self) -> Result<Waker> {
-        self.socket.waker().map_err(|source| Error::broken("share the connection", source))
     }
 
     /// Reads an ErrorResponse or NoticeResponse.

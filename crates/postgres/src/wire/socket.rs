@@ -1,9 +1,8 @@
-//! A blocking byte stream: TCP or Unix socket, plain or under TLS, with a read timeout and a second handle that can
-//! wake its reader.
+//! A blocking byte stream with a read timeout: TCP or Unix socket, plain or under TLS.
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -32,11 +31,6 @@ pub(super) enum Socket {
     Tls(Box<StreamOwned<ClientConnection, Plain>>),
 }
 
-/// Ends the read half of a connection from another thread: the reader sees the end of the stream, and can still
-/// write its farewell.
-#[derive(Debug)]
-pub(crate) struct Waker(Plain);
-
 impl Plain {
     pub(super) fn connect(host: &Host, port: u16, timeout: Duration) -> io::Result<Self> {
         let plain = match host {
@@ -56,13 +50,6 @@ impl Plain {
             Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
             Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
         }
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
-            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
-        })
     }
 }
 
@@ -92,20 +79,6 @@ impl Socket {
 
     pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
         self.plain().set_read_timeout(timeout)
-    }
-
-    pub(super) fn waker(&self) -> io::Result<Waker> {
-        self.plain().try_clone().map(Waker)
-    }
-}
-
-impl Waker {
-    pub(crate) fn wake(&self) {
-        // A connection that is gone already needs no waking.
-        let _ = match &self.0 {
-            Plain::Tcp(stream) => stream.shutdown(Shutdown::Read),
-            Plain::Unix(stream) => stream.shutdown(Shutdown::Read),
-        };
     }
 }
 

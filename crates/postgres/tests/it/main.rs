@@ -2,5 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
+mod copy;
+mod races;
+mod refusals;
+mod schema_changes;
+mod session;
+mod speed;
 mod stream;
 mod support;
+mod survey;

@@ -12,32 +12,32 @@ use walhouse_postgres::{Config, Postgres, Secret};
 use walhouse_value::{PgType, Wire, render};
 
 /// Enough for everything that a test has in flight.
-pub const BUDGET: usize = 64 << 20;
+pub(crate) const BUDGET: usize = 64 << 20;
 
 /// A database, and a session on it.
-pub struct Db {
-    pub url: String,
-    pub client: Client,
-    pub name: String,
+pub(crate) struct Db {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl Db {
     /// On the server that tests share. `name` also names slot and publication.
-    pub async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         Self::on(Server::shared().await.unwrap(), name).await
     }
 
-    pub async fn on(server: &Server, name: &str) -> Self {
+    pub(crate) async fn on(server: &Server, name: &str) -> Self {
         let url = server.create_database(name).await.unwrap();
         Self { client: connect(&url).await, url, name: name.to_owned() }
     }
 
-    pub async fn sql(&self, sql: &str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         self.client.batch_execute(sql).await.unwrap();
     }
 
     /// The first value of the first row, as text.
-    pub async fn text(&self, sql: &str) -> String {
+    pub(crate) async fn text(&self, sql: &str) -> String {
         let messages = self.client.simple_query(sql).await.unwrap();
         let row = messages.iter().find_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
@@ -46,16 +46,16 @@ impl Db {
         row.unwrap().get(0).unwrap_or_default().to_owned()
     }
 
-    pub async fn lsn(&self, sql: &str) -> Lsn {
+    pub(crate) async fn lsn(&self, sql: &str) -> Lsn {
         self.text(sql).await.parse().unwrap()
     }
 
-    pub async fn confirmed(&self) -> Lsn {
+    pub(crate) async fn confirmed(&self) -> Lsn {
         let sql = "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = ";
         self.lsn(&format!("{sql}'{}'", self.name)).await
     }
 
-    pub fn config(&self, tables: &[&str]) -> Config {
+    pub(crate) fn config(&self, tables: &[&str]) -> Config {
         Config {
             url: Some(Secret::new(&self.url)),
             tables: tables.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
@@ -65,16 +65,16 @@ impl Db {
         }
     }
 
-    pub fn origin(&self, tables: &[&str]) -> Postgres {
+    pub(crate) fn origin(&self, tables: &[&str]) -> Postgres {
         Postgres::new(self.config(tables), Budget::new(BUDGET)).unwrap()
     }
 
     /// Surveys, publishes and takes a snapshot of `public.*` with the lasting slot.
-    pub async fn begin(&self) -> Begun {
+    pub(crate) async fn begin(&self) -> Begun {
         self.begin_with(self.origin(&["public.*"])).await
     }
 
-    pub async fn begin_with(&self, origin: Postgres) -> Begun {
+    pub(crate) async fn begin_with(&self, origin: Postgres) -> Begun {
         let tables = usable(&origin).await;
         origin.publish(&tables).await.unwrap();
         let snapshot = origin.snapshot(&tables, SlotKind::Lasting).await.unwrap();
@@ -83,39 +83,39 @@ impl Db {
 }
 
 /// Tables without a problem.
-pub async fn usable(origin: &Postgres) -> Vec<Arc<TableSchema>> {
+pub(crate) async fn usable(origin: &Postgres) -> Vec<Arc<TableSchema>> {
     let survey = origin.survey().await.unwrap();
     survey.tables.iter().filter(|table| table.problem.is_none()).map(|table| Arc::clone(&table.schema)).collect()
 }
 
-pub async fn connect(url: &str) -> Client {
+pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(async move { connection.await.ok() });
     client
 }
 
 /// A slot with its snapshot.
-pub struct Begun {
-    pub origin: Postgres,
-    pub tables: Vec<Arc<TableSchema>>,
+pub(crate) struct Begun {
+    pub(crate) origin: Postgres,
+    pub(crate) tables: Vec<Arc<TableSchema>>,
     /// Holds locks on the tables until it is dropped.
-    pub snapshot: Option<Arc<dyn Snapshot>>,
-    pub consistent_point: Lsn,
+    pub(crate) snapshot: Option<Arc<dyn Snapshot>>,
+    pub(crate) consistent_point: Lsn,
 }
 
 impl Begun {
     /// Ends the snapshot and streams from the consistent point.
-    pub async fn stream(&mut self) -> Reader {
+    pub(crate) async fn stream(&mut self) -> Reader {
         self.snapshot = None;
         self.stream_from(self.consistent_point).await
     }
 
-    pub async fn stream_from(&self, from: Lsn) -> Reader {
+    pub(crate) async fn stream_from(&self, from: Lsn) -> Reader {
         Reader::new(self.origin.stream(from, &self.tables).await.unwrap())
     }
 
     /// All rows of the snapshot, sorted.
-    pub async fn copied(&self) -> Vec<String> {
+    pub(crate) async fn copied(&self) -> Vec<String> {
         let mut shown = Vec::new();
         let snapshot = self.snapshot.as_ref().unwrap();
         for part in snapshot.parts() {
@@ -130,23 +130,23 @@ impl Begun {
 }
 
 /// Reads a stream and keeps what it said.
-pub struct Reader {
-    pub source: Box<dyn Source>,
-    pub shown: Vec<String>,
-    pub batches: Vec<ChangeBatch>,
-    pub progress: Lsn,
+pub(crate) struct Reader {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) shown: Vec<String>,
+    pub(crate) batches: Vec<ChangeBatch>,
+    pub(crate) progress: Lsn,
 }
 
 /// Longer than anything that a test waits for may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Reader {
-    pub fn new(source: Box<dyn Source>) -> Self {
+    pub(crate) fn new(source: Box<dyn Source>) -> Self {
         Self { source, shown: Vec::new(), batches: Vec::new(), progress: Lsn::ZERO }
     }
 
     /// One batch more.
-    pub async fn step(&mut self) -> walhouse_change::Result<()> {
+    pub(crate) async fn step(&mut self) -> walhouse_change::Result<()> {
         let batch = tokio::time::timeout(PATIENCE, self.source.next()).await.expect("no batch came")?.unwrap();
         assert!(batch.progress() >= self.progress, "the progress moved backward");
         self.progress = batch.progress();
@@ -156,21 +156,21 @@ impl Reader {
     }
 
     /// Until a change that is shown with `end`.
-    pub async fn until(&mut self, end: &str) -> &[String] {
+    pub(crate) async fn until(&mut self, end: &str) -> &[String] {
         while !self.shown.iter().any(|shown| shown.contains(end)) {
             self.step().await.unwrap_or_else(|error| panic!("{} after {:#?}", error.one_line(), self.shown));
         }
         &self.shown
     }
 
-    pub async fn until_progress(&mut self, lsn: Lsn) {
+    pub(crate) async fn until_progress(&mut self, lsn: Lsn) {
         while self.progress < lsn {
             self.step().await.unwrap();
         }
     }
 
     /// The error that ends the stream.
-    pub async fn error(&mut self) -> walhouse_change::Error {
+    pub(crate) async fn error(&mut self) -> walhouse_change::Error {
         loop {
             if let Err(error) = self.step().await {
                 return error;
@@ -178,13 +178,13 @@ impl Reader {
         }
     }
 
-    pub fn acknowledge(&self, upto: Lsn) {
+    pub(crate) fn acknowledge(&self, upto: Lsn) {
         self.source.acknowledger()(upto);
     }
 }
 
 /// `insert t 1: [1, 'a']`, with the index in the transaction; `~` null, `?` unchanged.
-pub fn show(batch: &ChangeBatch) -> Vec<String> {
+pub(crate) fn show(batch: &ChangeBatch) -> Vec<String> {
     batch.changes().iter().map(|change| show_change(batch, change)).collect()
 }
 
