@@ -124,11 +124,7 @@ impl Client {
             .await
     }
 
-    async fn in_time<T>(
-        &self,
-        action: &str,
-        answer: impl Future<Output = clickhouse::error::Result<T>>,
-    ) -> Result<T> {
+    async fn in_time<T>(&self, action: &str, answer: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T> {
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|error| Error::from_client(action, &self.address, error)),
             Err(_) => Err(Error::Timeout {

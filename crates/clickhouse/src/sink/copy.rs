@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use walhouse_change::{
-    BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Result, Retry, Sink,
-};
+use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Result, Retry, Sink};
 
 use super::flight::broken;
 use super::gather::{Gather, Sealed, stored};
@@ -74,7 +72,11 @@ impl CopySink {
             None => false,
         };
         if !sent {
-            return Err((&mut self.task.0).await.unwrap_or_else(|error| Err(broken(&error))).err().unwrap_or_else(gone));
+            return Err((&mut self.task.0)
+                .await
+                .unwrap_or_else(|error| Err(broken(&error)))
+                .err()
+                .unwrap_or_else(gone));
         }
         Ok(Commit::new(async move {
             let _held_until_durable = permit;

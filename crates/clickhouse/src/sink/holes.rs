@@ -178,12 +178,7 @@ impl Table {
     }
 }
 
-fn group_rows<'a>(
-    batch: &'a ChangeBatch,
-    changes: &'a [u32],
-    from: usize,
-    to: usize,
-) -> impl Iterator<Item = Row<'a>> {
+fn group_rows<'a>(batch: &'a ChangeBatch, changes: &'a [u32], from: usize, to: usize) -> impl Iterator<Item = Row<'a>> {
     changes.get(from..to).unwrap_or_default().iter().filter_map(|&index| match batch.changes().get(index as usize) {
         Some(Change::Row(change)) => Some(batch.row(change)),
         _ => None,

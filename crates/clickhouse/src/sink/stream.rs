@@ -6,9 +6,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use walhouse_change::{
-    BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Observer, Result, Retry, Sink,
-};
+use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Observer, Result, Retry, Sink};
 
 use super::inserter::Inserter;
 use super::pace::{self, Pace};

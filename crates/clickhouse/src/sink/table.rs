@@ -84,6 +84,8 @@ pub(super) struct Table {
     /// Number of the block that was sent last, and of the last that is durable.
     sent: u64,
     durable: u64,
+    /// The part that is being gathered.
+    taking: Option<oneshot::Sender<Result<()>>>,
     /// Parts whose rows end in the block of that number.
     waiting: VecDeque<(u64, oneshot::Sender<Result<()>>)>,
 }
@@ -114,6 +116,7 @@ impl Table {
             last_sent: None,
             sent: 0,
             durable: 0,
+            taking: None,
             waiting: VecDeque::new(),
         }
     }
@@ -121,17 +124,21 @@ impl Table {
     /// Follows the queue to its end.
     pub(super) async fn run(mut self, mut parts: mpsc::Receiver<Part>) -> Result<()> {
         let Err(error) = self.follow(&mut parts).await else { return Ok(()) };
-        if !matches!(error.retry(), Retry::StopTable(_)) {
-            for (_, done) in self.waiting.drain(..) {
-                let _ = done.send(Err(error.clone()));
-            }
+        let stops = matches!(error.retry(), Retry::StopTable(_));
+        if stops {
+            let name = &self.start.plan.schema.name;
+            tracing::error!(table = %name, error = error.one_line(), "the table is stopped");
+            // told before any batch counts as durable without this table's rows
+            self.observer.table_stopped(name, &error);
+        }
+        // what is under way ends with the flight: it comes again, or the table is copied anew
+        let Self { waiting, taking, .. } = self;
+        for done in waiting.into_iter().map(|(_, done)| done).chain(taking) {
+            let _ = done.send(if stops { Ok(()) } else { Err(error.clone()) });
+        }
+        if !stops {
             return Err(error);
         }
-        tracing::error!(table = %self.plan.schema.name, error = error.one_line(), "the table is stopped");
-        self.observer.table_stopped(&self.start.plan.schema.name, &error);
-        // what is under way ends with the flight; the table will be copied anew
-        let Self { waiting, .. } = self;
-        waiting.into_iter().for_each(|(_, done)| drop(done.send(Ok(()))));
         while let Some(part) = parts.recv().await {
             let _ = part.done.send(Ok(()));
         }
@@ -158,6 +165,7 @@ impl Table {
     /// Gathers a part, stopping at its barriers.
     async fn take(&mut self, part: Part) -> Result<()> {
         let Part { batch, changes, done } = part;
+        self.taking = Some(done);
         let mut at = 0;
         loop {
             let pause = self.gather_from(&batch, &changes, &mut at)?;
@@ -175,7 +183,7 @@ impl Table {
             }
         }
         let last = if self.gather.is_empty() { self.sent } else { self.sent + 1 };
-        self.waiting.push_back((last, done));
+        self.waiting.extend(self.taking.take().map(|done| (last, done)));
         self.tell_durable();
         Ok(())
     }

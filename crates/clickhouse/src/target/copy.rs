@@ -126,9 +126,7 @@ impl Tables {
     }
 
     fn is(&self, plan: &TablePlan, name: &str, inventory: &Inventory, whose: Owner) -> bool {
-        inventory
-            .get(name)
-            .is_some_and(|found| owner::owner(&found.comment, &self.slot, &plan.schema.name) == whose)
+        inventory.get(name).is_some_and(|found| owner::owner(&found.comment, &self.slot, &plan.schema.name) == whose)
     }
 }
 

@@ -41,7 +41,9 @@ impl Inventory {
             r#type: String,
         }
         let only = |column: &str| match names {
-            Some(names) => format!(" AND {column} IN ({})", names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")),
+            Some(names) => {
+                format!(" AND {column} IN ({})", names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", "))
+            }
             None => String::new(),
         };
         let of = literal(database);
@@ -102,6 +104,8 @@ impl Found {
             return difference;
         }
         let key = self.sorting_key.replace('`', "");
+        // a key of one column is kept with the parentheses it was written in
+        let key = key.strip_prefix('(').and_then(|key| key.strip_suffix(')')).unwrap_or(&key);
         let mut sorted: Vec<&str> = plan.sort_key().collect();
         if kind == TableKind::Log {
             sorted.push("_version");
@@ -114,11 +118,8 @@ impl Found {
             match type_of(&column.name) {
                 None => difference.missing.push(index),
                 Some(ty) if ty != column.sql_type() => {
-                    difference.conflict = Some(format!(
-                        "its column {} is {ty}, the source's is {}",
-                        column.name,
-                        column.sql_type()
-                    ));
+                    difference.conflict =
+                        Some(format!("its column {} is {ty}, the source's is {}", column.name, column.sql_type()));
                 }
                 Some(_) => {}
             }

@@ -19,9 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::{OnceCell, Semaphore};
-use walhouse_change::{
-    BoxFuture, Checkpoint, Observer, Opening, Result, Sink, State, TableSchema, TableState, Target,
-};
+use walhouse_change::{BoxFuture, Checkpoint, Observer, Opening, Result, Sink, State, TableSchema, TableState, Target};
 
 use crate::client::Client;
 use crate::config::Config;
@@ -130,8 +128,7 @@ impl ClickHouse {
             #[serde(rename = "engine")]
             _engine: String,
         }
-        let sql =
-            format!("SELECT engine FROM system.databases WHERE name = {}", ddl::literal(&self.config.database));
+        let sql = format!("SELECT engine FROM system.databases WHERE name = {}", ddl::literal(&self.config.database));
         let found: Vec<Row> = self.client.rows("look for the database", &sql).await?;
         if found.is_empty() {
             let action = format!("create database {}", self.config.database);

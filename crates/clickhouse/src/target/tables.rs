@@ -156,7 +156,13 @@ impl Tables {
     }
 
     /// Creates one table of the plan under `name`.
-    pub(super) async fn create(&self, plan: &TablePlan, kind: TableKind, name: &str, comment: &str) -> Result<(), Error> {
+    pub(super) async fn create(
+        &self,
+        plan: &TablePlan,
+        kind: TableKind,
+        name: &str,
+        comment: &str,
+    ) -> Result<(), Error> {
         let sql = format!("{}\nCOMMENT {}", ddl::create_table(plan, kind, name), ddl::literal(comment));
         self.client.execute(&format!("create table {name}"), &sql).await
     }

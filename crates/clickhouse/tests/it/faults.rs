@@ -1,0 +1,169 @@
+//! An engine that fails, dies, stands still; a server that answers early.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use walhouse_change::{Budget, Retry, Target};
+use walhouse_chdb::testing::TestEngine;
+
+use crate::support::{INT8, Place, Script, TEXT, table, write};
+
+/// kill -9 while inserts are under way, again and again: what was durable stays, what comes again
+/// is there once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_engine_loses_and_doubles_nothing() {
+    let engine = TestEngine::start();
+    let place = Place::at(&engine.url(), "killed");
+    let t = table(1, "t", &[("id", INT8), ("v", TEXT)]);
+    place.copied(&t, &[]).await;
+    let mut durable = 0;
+    for round in 1..=4 {
+        let mut sink = open_patiently(&place, &t).await;
+        let (mut commits, restarts) = (Vec::new(), engine.engine().restarts());
+        let started = Instant::now();
+        let mut killed = false;
+        // from what is known to be durable, as a pipeline would after its checkpoint
+        for lsn in durable + 1..durable + 400 {
+            let mut script = Script::default().begin(1_000 + lsn);
+            for row in 0..50 {
+                script = script.insert(&t, &[Some((lsn * 100 + row).to_string().as_str()), Some("v")]);
+            }
+            match sink.enqueue(script.batch()).await {
+                Ok(commit) => commits.push((lsn, commit)),
+                Err(_) => break,
+            }
+            if !killed && started.elapsed() > Duration::from_millis(20 + 35 * round) {
+                engine.kill9();
+                killed = true;
+            }
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+        for (lsn, commit) in commits {
+            match commit.await {
+                Ok(()) => durable = lsn,
+                Err(error) => {
+                    assert_eq!(error.retry(), &Retry::Later, "{}", error.one_line());
+                    break;
+                }
+            }
+        }
+        drop(sink);
+        if killed {
+            engine.wait_restarted(restarts);
+        }
+        // nothing that was promised is missing
+        let wanted = format!("{}", durable * 50);
+        let there = place.ask(&format!("SELECT count() FROM view_t_last_rec WHERE id < {}", (durable + 1) * 100)).await;
+        assert_eq!(there, wanted, "round {round}");
+    }
+    assert!(durable > 0);
+    let mut sink = open_patiently(&place, &t).await;
+    write(&mut sink, Script::default().begin(1_000_000).insert(&t, &[Some("-1"), None])).await;
+    sink.close().await.unwrap();
+    assert_eq!(place.doubles("t").await, "0");
+    let lacking = "SELECT count() FROM t WHERE (id, _version) NOT IN (SELECT id, _version FROM t__current FINAL)";
+    assert_eq!(place.ask(lacking).await, "0");
+}
+
+async fn open_patiently(place: &Place, t: &Arc<walhouse_change::TableSchema>) -> Box<dyn walhouse_change::Sink> {
+    for _ in 0..100 {
+        if place.target.load().await.is_ok()
+            && let Ok(sink) = place.try_open(&[t]).await
+        {
+            return sink;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the engine does not come back");
+}
+
+/// An engine that stands still takes nothing, and the budget stops whoever reads the source.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_engine_pushes_back_and_resumes() {
+    let engine = TestEngine::start();
+    let place = Place::at(&engine.url(), "frozen");
+    let t = table(1, "t", &[("id", INT8), ("v", TEXT)]);
+    place.copied(&t, &[]).await;
+    let mut sink = place.open(&[&t]).await;
+    write(&mut sink, Script::default().begin(200).insert(&t, &[Some("0"), None])).await;
+    let budget = Budget::new(1 << 20);
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args([name, &engine.pid().to_string()]).status();
+        assert!(status.unwrap().success());
+    };
+    signal("-STOP");
+    let text = "v".repeat(64 << 10);
+    let (mut commits, mut accepted) = (Vec::new(), 0_u64);
+    loop {
+        let charge = tokio::time::timeout(Duration::from_millis(500), budget.charge(text.len())).await;
+        let Ok(permit) = charge else { break };
+        accepted += 1;
+        let script =
+            Script::default().begin(200 + accepted).insert(&t, &[Some(accepted.to_string().as_str()), Some(&text)]);
+        commits.push(sink.enqueue(script.batch_with(permit)).await.unwrap());
+    }
+    assert_eq!(accepted, 16);
+    assert_eq!(budget.in_flight(), 1 << 20);
+    signal("-CONT");
+    for commit in commits {
+        commit.await.unwrap();
+    }
+    assert_eq!(budget.in_flight(), 0);
+    sink.close().await.unwrap();
+    assert_eq!(place.ask("SELECT count() FROM view_t_last_rec").await, "17");
+    assert_eq!(place.doubles("t").await, "0");
+}
+
+/// A server that refuses inserts before it has read them.
+#[derive(Clone, Default)]
+struct Refusing {
+    inserts: Arc<AtomicUsize>,
+}
+
+async fn answer(
+    State(server): State<Refusing>,
+    Query(parameters): Query<Vec<(String, String)>>,
+    body: axum::body::Body,
+) -> (StatusCode, String) {
+    let insert = parameters.iter().any(|(name, value)| name == "query" && value.starts_with("INSERT"));
+    if insert {
+        server.inserts.fetch_add(1, Ordering::Relaxed);
+        let text = "Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS)";
+        return (StatusCode::INTERNAL_SERVER_ERROR, text.to_owned());
+    }
+    let sql = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let sql = String::from_utf8_lossy(&sql);
+    let answer = if sql.contains("version()") { "{\"version\":\"26.7.2.1\"}\n" } else { "" };
+    (StatusCode::OK, answer.to_owned())
+}
+
+/// The official client's `end` succeeds after a `send` that failed: this must not count as durable.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_refusal_is_not_taken_for_success() {
+    let server = Refusing::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(post(answer)).with_state(server.clone());
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let place = Place::at(&url, "refusing");
+    let t = table(1, "t", &[("id", INT8), ("v", TEXT)]);
+    let mut sink = place.target.copy_sink(&t, 0).await.unwrap();
+    // large enough that the answer comes while it is being sent
+    let text = "v".repeat(1 << 20);
+    let mut script = Script::default().begin(200);
+    for id in 0..20 {
+        script = script.read(&t, &[Some(id.to_string().as_str()), Some(&text)]);
+    }
+    let commit = sink.enqueue(script.batch()).await.unwrap();
+    let error = commit.await.unwrap_err();
+    assert_eq!(error.retry(), &Retry::Later);
+    assert!(sink.close().await.is_err());
+    // log and current state, several times each
+    assert!(server.inserts.load(Ordering::Relaxed) >= 4);
+    serving.abort();
+}

@@ -1,0 +1,17 @@
+//! The target against the real engine.
+
+mod admin;
+mod blocks;
+mod copies;
+mod faults;
+mod holes;
+mod load;
+mod shapes;
+mod stream;
+mod support;
+
+/// The engine's process: this binary again.
+#[test]
+fn engine_child() {
+    walhouse_chdb::testing::engine_child();
+}
