@@ -12,6 +12,7 @@
 mod cli;
 mod commands;
 mod config;
+mod console;
 mod exit;
 mod progress;
 mod runtime;
@@ -27,7 +28,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    match telemetry::init(cli.log_format).and_then(|()| commands::dispatch(cli)) {
+    match telemetry::init(cli.log_format()).and_then(|()| commands::dispatch(cli)) {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     }

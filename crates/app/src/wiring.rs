@@ -1,8 +1,8 @@
 //! From the configuration to the rooms: each end as its adapter.
 
 use anyhow::{Context, Result};
-use walhouse_chdb::{Engine, Spawn};
 use walhouse_change::Budget;
+use walhouse_chdb::{Engine, Spawn};
 use walhouse_clickhouse::ClickHouse;
 use walhouse_pipeline::{Pipeline, Settings};
 use walhouse_postgres::Postgres;

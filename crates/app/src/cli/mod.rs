@@ -32,10 +32,20 @@ pub(crate) struct Cli {
     /// Log lines on standard error: auto (human on a terminal, JSON elsewhere), human or json
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
     #[arg(help_heading = "Logging", hide_possible_values = true)]
-    pub(crate) log_format: LogFormat,
+    log_format: LogFormat,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// How log lines look: a demo is for a person, wherever its output goes.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match (self.log_format, &self.command) {
+            (LogFormat::Auto, Some(Command::Demo(_))) => LogFormat::Human,
+            (format, _) => format,
+        }
+    }
 }
 
 /// What to do.

@@ -92,12 +92,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn clickhouse(
-        &self,
-        raw: raw::ClickHouse,
-        engine: &Engine,
-        slot: &str,
-    ) -> Result<walhouse_clickhouse::Config> {
+    fn clickhouse(&self, raw: raw::ClickHouse, engine: &Engine, slot: &str) -> Result<walhouse_clickhouse::Config> {
         let url = match &raw.url {
             Some(url) => self.http_url(url)?,
             None => {
@@ -236,9 +231,7 @@ impl Resolver<'_> {
         let raw = raw.unwrap_or_else(|| Spanned::new(0..0, default.to_owned()));
         match raw.get_ref().parse() {
             Ok(address) => Ok((address, raw.span())),
-            Err(_) => {
-                self.fail(raw.span(), format!("{key} {:?} is not of the form 127.0.0.1:8123", raw.get_ref()))
-            }
+            Err(_) => self.fail(raw.span(), format!("{key} {:?} is not of the form 127.0.0.1:8123", raw.get_ref())),
         }
     }
 

@@ -16,7 +16,8 @@ pub(crate) fn check(config: &Config, tables: &[Arc<TableSchema>]) -> Result<(), 
     let fail = |message| Err(ConfigError::file(&config.path, message));
     let exists = |wanted: &dyn Fn(&TableName) -> bool| tables.iter().any(|table| wanted(&table.name));
     if tables.is_empty() {
-        let patterns: Vec<_> = config.postgres.tables.iter().map(|pattern| format!("{:?}", pattern.to_string())).collect();
+        let patterns: Vec<_> =
+            config.postgres.tables.iter().map(|pattern| format!("{:?}", pattern.to_string())).collect();
         return fail(format!("[postgres] tables: no table matches {}", patterns.join(", ")));
     }
     // A pattern with a star may wait for its first table.

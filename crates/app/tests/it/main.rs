@@ -1,7 +1,12 @@
 //! The binary as its users run it: real Postgres, the embedded engine, signals and crashes.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
+
 mod copy_and_stream;
+mod demo;
 mod exactly_once;
 mod harness;
 mod lasting;
+mod operate;
+mod program;
 mod seed_faults;

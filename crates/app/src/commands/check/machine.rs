@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use walhouse_postgres::Finding;
 
 use super::{blocking, info, warning};
 use crate::config::Config;
+use crate::console;
 
 /// Names the libchdb to use instead of the one that is fetched.
 const LIBRARY_VARIABLE: &str = "WALHOUSE_LIBCHDB";
@@ -15,9 +16,16 @@ const LIBRARY_VARIABLE: &str = "WALHOUSE_LIBCHDB";
 const LITTLE_SPACE: u64 = 2 << 30;
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![port("[console] listen", config.console.listen).await];
+    let mut findings = Vec::new();
+    if console::ask(config).await.is_some() {
+        findings.push(info(format!("walhouse runs with this configuration, its console is {}", config.console.listen)));
+    } else {
+        findings.push(port("[console] listen", config.console.listen).await);
+        if let Some(engine) = &config.engine {
+            findings.push(port("[engine] listen", engine.listen).await);
+        }
+    }
     let Some(engine) = &config.engine else { return findings };
-    findings.push(port("[engine] listen", engine.listen).await);
     findings.extend(folder(&engine.data));
     if let Some(library) = std::env::var_os(LIBRARY_VARIABLE)
         && !Path::new(&library).is_file()
@@ -28,19 +36,11 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Something that answers is most likely walhouse itself: the source's check says whether it runs.
 async fn port(key: &str, address: SocketAddr) -> Finding {
     match TcpListener::bind(address).await {
         Ok(_) => info(format!("{key} {address} is free")),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            if TcpStream::connect(address).await.is_ok() {
-                warning(
-                    format!("{key} {address} is in use"),
-                    "as it should be while walhouse runs; otherwise choose another port",
-                )
-            } else {
-                blocking(format!("{key} {address} is in use"), Some("choose another port".to_owned()))
-            }
+            blocking(format!("{key} {address} is in use"), Some("choose another port".to_owned()))
         }
         Err(error) => {
             blocking(format!("{key} {address}: {error}"), Some("choose an address of this machine".to_owned()))

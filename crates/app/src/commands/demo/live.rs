@@ -14,6 +14,8 @@ use crate::terminal;
 
 /// How often the live line is drawn anew.
 const LINE_TICK: Duration = Duration::from_secs(1);
+/// Rows of the sample query that are shown; there are 55, one per employee and territory.
+const SHOWN_ROWS: u32 = 10;
 /// How often a plain line is printed where nobody watches.
 const PLAIN_EVERY: u32 = 10;
 const END_TICK: Duration = Duration::from_millis(200);
@@ -44,7 +46,7 @@ pub(super) fn banner(postgres: &str, clickhouse: &str, console: SocketAddr) -> S
          \x20 console     http://{console}  (/ready /status /metrics)\n\
          try:   curl '{clickhouse}' -d 'SELECT count(), max(order_date) FROM view_sales_last_rec'\n\
          sell:  walhouse rembo sell --postgres '{postgres}'\n\n\
-         Employees sales performance, as ClickHouse answers it:"
+         Employees sales performance (the sample query's first rows), as ClickHouse answers:"
     )
 }
 
@@ -52,6 +54,7 @@ pub(super) fn banner(postgres: &str, clickhouse: &str, console: SocketAddr) -> S
 pub(super) async fn seed_query(clickhouse: &clickhouse::Client) -> Result<String> {
     const ATTEMPT: &str = "cannot run the sample query";
     let query = SEED_QUERY.trim_end_matches(';').replace('?', "??");
+    let query = format!("SELECT * FROM ({query}) LIMIT {SHOWN_ROWS}");
     let mut rows = clickhouse.query(&query).fetch_bytes("PrettyCompactMonoBlock").context(ATTEMPT)?;
     let table = rows.collect().await.context(ATTEMPT)?;
     Ok(String::from_utf8_lossy(&table).trim_end().to_owned())
@@ -60,7 +63,8 @@ pub(super) async fn seed_query(clickhouse: &clickhouse::Client) -> Result<String
 /// One line that says what flows: redrawn where a person watches, printed now and then elsewhere.
 pub(super) async fn show(board: StatusBoard) {
     let bar = terminal::is_watched().then(|| {
-        let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style =
+            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         Line(terminal::bars().add(ProgressBar::new_spinner().with_style(style)))
     });
     let mut tick = interval(LINE_TICK);

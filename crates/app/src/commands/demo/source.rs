@@ -63,7 +63,8 @@ impl Source {
     /// Writes the configuration file of the demo's pipeline.
     pub(super) fn configure(&self, folder: &Path) -> Result<PathBuf> {
         let [engine, console] = addresses::free_ports()?;
-        let tables: Vec<String> = rembo::tables().iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+        let tables: Vec<String> =
+            rembo::tables().iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
         let text = format!(
             "# Written by walhouse demo, anew at each start.\n\
              [postgres]\nurl = {:?}\ntables = {tables:?}\nslot = \"walhouse_demo\"\npublication = \"walhouse_demo\"\n\n\

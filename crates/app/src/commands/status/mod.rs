@@ -1,7 +1,6 @@
 //! `walhouse status`: where each table is. Read from what survives a process (the state in
 //! ClickHouse, the slot in Postgres), and from a running process' console when there is one.
 
-mod live;
 mod report;
 
 use anyhow::Result;
@@ -10,7 +9,7 @@ use walhouse_postgres::{Postgres, SlotFacts};
 
 use crate::cli;
 use crate::config::{Config, table_plan};
-use crate::{exit, runtime, wiring};
+use crate::{console, exit, runtime, wiring};
 use report::{Line, Report};
 
 /// Reads and prints.
@@ -27,7 +26,7 @@ pub(crate) fn status(options: &cli::Report) -> Result<()> {
 
 async fn read(config: &Config) -> Result<Report> {
     let mut report = Report::new(config.postgres.slot());
-    if let Some(status) = live::ask(config.console.listen).await.filter(|status| status.slot == report.slot) {
+    if let Some(status) = console::ask(config).await {
         report.show_live(&status);
         return Ok(report);
     }

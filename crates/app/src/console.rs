@@ -1,4 +1,4 @@
-//! Asking the console of a running process.
+//! Asking the console of a running walhouse, from another process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,13 +7,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use walhouse_pipeline::Status;
 
+use crate::config::Config;
+
 /// It answers from memory, so this is long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The status, if a walhouse answers there.
-pub(super) async fn ask(console: SocketAddr) -> Option<Status> {
-    let body = tokio::time::timeout(PATIENCE, get(console)).await.ok()??;
-    serde_json::from_str(&body).ok()
+/// The status of the walhouse that runs with this configuration, if there is one.
+pub(crate) async fn ask(config: &Config) -> Option<Status> {
+    let body = tokio::time::timeout(PATIENCE, get(config.console.listen)).await.ok()??;
+    let status: Status = serde_json::from_str(&body).ok()?;
+    (status.slot == config.postgres.slot()).then_some(status)
 }
 
 async fn get(console: SocketAddr) -> Option<String> {
