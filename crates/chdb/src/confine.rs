@@ -81,13 +81,11 @@ pub(crate) fn confine(data: &Path, network: bool) -> Result<Confinement, Error> 
     })
 }
 
-/// Asks the kernel for SIGTERM when the thread that spawned this process ends; false if it already has.
-pub(crate) fn die_with_parent() -> bool {
-    // SAFETY: plain system calls on integers.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-        libc::getppid() != 1
-    }
+/// Asks the kernel for SIGTERM when the thread that spawned this process ends; false if the parent already has.
+pub(crate) fn die_with_parent(parent: u32) -> bool {
+    // SAFETY: a plain system call on integers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+    std::os::unix::process::parent_id() == parent
 }
 
 /// A write to a pipe whose reader is gone must be an error, not the end of the process.

@@ -23,7 +23,7 @@ use crate::error::Error;
 
 /// Begins the child's line on standard output; the URL follows.
 pub(crate) const READY: &str = "walhouse engine listening on ";
-/// Set for a child: its standard input is the pipe to watch.
+/// Set for a child, to its parent's number: its standard input is the pipe to watch.
 const CHILD: &str = "WALHOUSE_ENGINE_CHILD";
 /// The address to listen on, which wins over the options: a restarted child gets the port it had.
 const LISTEN: &str = "WALHOUSE_ENGINE_LISTEN";
@@ -41,20 +41,21 @@ const STABLE: Duration = Duration::from_secs(60);
 /// What the child knows of its parent.
 #[derive(Debug)]
 pub(crate) struct Parent {
+    pid: u32,
     pub(crate) listen: Option<SocketAddr>,
 }
 
 impl Parent {
     /// `None` when this process is nobody's child.
     pub(crate) fn from_env() -> Option<Parent> {
-        std::env::var_os(CHILD)?;
+        let pid = std::env::var(CHILD).ok()?.parse().ok()?;
         let listen = std::env::var(LISTEN).ok().and_then(|text| text.parse().ok());
-        Some(Parent { listen })
+        Some(Parent { pid, listen })
     }
 
     /// Stops when the parent's end of the pipe closes.
     pub(crate) fn watch(self, stop: watch::Sender<bool>) -> Result<(), Error> {
-        if !confine::die_with_parent() {
+        if !confine::die_with_parent(self.pid) {
             return Err(Error::Start("the parent process has gone away".to_owned()));
         }
         let watcher = std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
@@ -275,7 +276,7 @@ fn start_child(shared: &Shared, address: SocketAddr) -> Result<(String, std::thr
     let mut child = command
         .args(&spawn.args)
         .envs(spawn.envs.iter().map(|(name, value)| (name, value)))
-        .env(CHILD, "1")
+        .env(CHILD, std::process::id().to_string())
         .env(LISTEN, address.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

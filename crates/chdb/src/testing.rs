@@ -191,18 +191,28 @@ impl Drop for TestEngine {
 pub fn shared() -> &'static TestEngine {
     static SHARED: OnceLock<TestEngine> = OnceLock::new();
     SHARED.get_or_init(|| {
-        // nobody drops a static: the child empties the folder (to remove it is outside of its confinement), and the
-        // next one removes the empty ones
+        // nobody drops a static: the child empties the folder, and the next binary sweeps what is left
         let all = std::env::temp_dir().join("walhouse-test-engines");
         std::fs::create_dir_all(&all).expect("a temporary folder");
         for old in std::fs::read_dir(&all).expect("the temporary folder").flatten() {
-            let _ = std::fs::remove_dir(old.path());
+            sweep(&old.path());
         }
         let data = tempfile::tempdir_in(&all).expect("a temporary folder").keep();
         let mut spawn = spawn(&data);
         spawn.envs.push((OsString::from(REMOVE), OsString::from("1")));
         TestEngine::from_spawn(spawn, None)
     })
+}
+
+/// Removes a former shared engine's folder: old enough that its engine has locked it, and not locked.
+fn sweep(folder: &Path) {
+    const OLD: Duration = Duration::from_secs(600);
+    let age = folder.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+    let held = std::fs::File::open(folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_err());
+    if age.is_some_and(|age| age > OLD) && !held {
+        // another binary may be sweeping as well
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }
 
 /// A runtime of its own: a test's own may end before the engine does.

@@ -66,6 +66,14 @@ async fn measure() {
 }
 
 fn native(address: &str) {
+    for (format, accept) in [("RowBinary", "identity"), ("JSONEachRow", "identity"), ("RowBinary", "lz4")] {
+        let sql = format!("SELECT number, toString(number) AS s FROM numbers(5000000) FORMAT {format}");
+        let start = Instant::now();
+        let answer = request(address, "POST", "/", &[("Accept-Encoding", accept)], Some(sql.as_bytes()));
+        let (time, bytes) = (start.elapsed(), answer.body().len());
+        assert!(answer.complete);
+        say!("5 M rows out, {format}, {accept}: {time:?}, {} MB", bytes / 1_000_000);
+    }
     let table = "CREATE OR REPLACE TABLE wide (id UInt64, a Int32, b Int64, s String, l LowCardinality(String), t DateTime64(6), f Float64, n Nullable(Int32)) ENGINE = MergeTree ORDER BY id";
     let rows = |from: u64, count: u64| {
         let sql = format!(

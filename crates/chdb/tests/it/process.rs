@@ -88,13 +88,27 @@ fn dies_with_its_parent() {
 
 #[test]
 fn stops_when_asked() {
-    let engine = TestEngine::start();
-    let pid = engine.pid();
-    let start = Instant::now();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(engine.engine().stop());
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert!(!exists(pid));
+    for busy in [false, true] {
+        let engine = TestEngine::start();
+        let (pid, address) = (engine.pid(), engine.address());
+        ok(&address, "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a");
+        let query = std::thread::spawn(move || {
+            // the connection may break, or the answer say that the query was cancelled
+            busy.then(|| {
+                std::panic::catch_unwind(|| {
+                    sql(&address, "SELECT count() FROM numbers(1000000000000) WHERE number % 7 = 3")
+                })
+            })
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        runtime.block_on(engine.engine().stop());
+        assert!(start.elapsed() < Duration::from_secs(if busy { 6 } else { 2 }), "{:?}", start.elapsed());
+        assert!(!exists(pid));
+        let answer = query.join().expect("ended");
+        assert!(!matches!(answer, Some(Ok(answer)) if answer.status == 200));
+    }
 }
 
 #[test]
