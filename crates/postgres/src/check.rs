@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use walhouse_change::SurveyedTable;
+use walhouse_change::{SurveyedTable, TableName};
 
 use crate::catalog::server;
 use crate::endpoint::Endpoint;
@@ -83,6 +83,9 @@ fn look(connection: &mut Connection, endpoint: &Endpoint, config: &Config, findi
     look_at_publication(config, publication.as_ref(), &facts, findings);
     let tables = surveyed(connection, config)?;
     look_at_tables(&tables, findings);
+    if publication.as_ref().is_none_or(|found| !found.all_tables) {
+        look_at_owners(connection, &facts, &tables, publication.as_ref(), findings)?;
+    }
     if facts.version >= 18 {
         look_at_generated(connection, config, &tables, findings)?;
     }
@@ -224,6 +227,33 @@ fn look_at_tables(tables: &[SurveyedTable], findings: &mut Vec<Finding>) {
             });
         }
     }
+}
+
+/// Only its owner can put a table in a publication.
+fn look_at_owners(
+    connection: &mut Connection,
+    facts: &ServerFacts,
+    tables: &[SurveyedTable],
+    publication: Option<&PublicationFacts>,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let published = publication.map_or(&[][..], |found| &found.tables);
+    let relids = tables.iter().map(|table| table.schema.relid).filter(|relid| !published.contains(relid));
+    let statement = format!(
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.oid IN ({}) AND NOT pg_has_role(c.relowner, 'USAGE')",
+        sql::oids(relids)
+    );
+    let role = sql::identifier(&facts.role.name);
+    for row in connection.query("look at the tables' owners", &statement)? {
+        let table = sql::table(&TableName::new(row.text(0), row.text(1)));
+        findings.push(Finding::new(
+            Severity::Error,
+            format!("role {role} does not own {table}, so it cannot put it in the publication"),
+            format!("ALTER TABLE {table} OWNER TO {role}, GRANT its owner TO {role}, or let the owner add it"),
+        ));
+    }
+    Ok(())
 }
 
 /// From 18 on an update fails when the identity holds a generated column that one publication of the table does not

@@ -91,6 +91,7 @@ impl Endpoint {
     /// not hold spaces.
     pub(crate) fn session_options(&self) -> String {
         // Ours may be quiet for long, in a transaction or not, and a WARNING of the walsender must reach us.
+        // The creation of a slot waits for locks as long as it must, so no limit of the role's may end it.
         const OURS: [(&str, &str); 5] = [
             ("client_min_messages", "warning"),
             ("statement_timeout", "0"),

@@ -17,6 +17,9 @@ const FILTERS: u32 = 15;
 /// First version with `publish_generated_columns`.
 const GENERATED: u32 = 18;
 
+/// Below are the system's own objects, which FOR ALL TABLES leaves out (`FirstNormalObjectId`).
+const FIRST_ORDINARY_OID: u32 = 16384;
+
 /// A publication as found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicationFacts {
@@ -82,14 +85,30 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Pub
 }
 
 /// The `relid`s that it publishes, roots in place of their leaves; none when it does not exist.
+///
+/// Reads the catalog alone: `pg_get_publication_tables` would wait for the locks of the tables, and a stream that asks
+/// must not stand still behind somebody's ALTER TABLE.
 pub(crate) fn published(connection: &mut Connection, name: &str) -> Result<Option<Vec<u32>>> {
-    let exists = format!("SELECT FROM pg_publication WHERE pubname = {}", sql::literal(name));
-    if connection.query("look for the publication", &exists)?.is_empty() {
+    let schemas = if connection.version >= FILTERS {
+        "OR EXISTS (SELECT FROM pg_publication_namespace n WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace)"
+    } else {
+        ""
+    };
+    let sql = format!(
+        "SELECT c.oid FROM pg_publication p LEFT JOIN pg_class c
+           ON c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= {FIRST_ORDINARY_OID}
+           AND ((p.puballtables AND NOT c.relispartition)
+             OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = c.oid) {schemas})
+         WHERE p.pubname = {}",
+        sql::literal(name)
+    );
+    let rows = connection.query("read what is published", &sql)?;
+    if rows.is_empty() {
         return Ok(None);
     }
-    let sql = format!("SELECT relid FROM pg_get_publication_tables({})", sql::literal(name));
-    let rows = connection.query("read what is published", &sql)?;
-    rows.iter().map(|row| Ok(row.parse(0)?)).collect::<Result<_>>().map(Some)
+    // one row of null: it exists and is empty
+    let relids = rows.iter().filter(|row| row.optional(0).is_some()).map(|row| Ok(row.parse(0)?));
+    relids.collect::<Result<_>>().map(Some)
 }
 
 /// Makes the publication hold exactly `schemas`.

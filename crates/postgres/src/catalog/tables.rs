@@ -65,6 +65,7 @@ pub(crate) fn survey(
     let mut relations = relations(connection)?;
     let mut selected = select(&mut relations, patterns)?;
     describe(connection, &mut selected)?;
+    measure(connection, &mut selected)?;
     let generated = connection.version >= PUBLISHES_GENERATED
         && (publishes_generated || selected.iter().any(Relation::needs_generated_columns));
     let mut types = Types::default();
@@ -78,12 +79,14 @@ pub(crate) fn reread(connection: &mut Connection, relids: &[u32], generated: boo
     let mut found = relations(connection)?;
     found.retain(|relation| relids.contains(&relation.relid));
     describe(connection, &mut found)?;
+    measure(connection, &mut found)?;
     let mut types = Types::default();
     types.read(connection, found.iter().flat_map(|relation| relation.columns.iter().map(|column| column.type_oid)))?;
     Ok(found.iter().map(|relation| relation.surveyed(&types, generated)).collect())
 }
 
-/// Names of a table's key columns in key order, as the catalog has them now; none when the table is gone.
+/// Names of a table's key columns in key order, as the catalog has them now; none when the table is gone. Waits for no
+/// lock.
 pub(crate) fn key_names(connection: &mut Connection, relid: u32) -> Result<Option<Vec<String>>> {
     let mut found = relations(connection)?;
     found.retain(|relation| relation.relid == relid);
@@ -174,7 +177,7 @@ fn select(relations: &mut Vec<Relation>, patterns: &[Pattern]) -> Result<Vec<Rel
     Ok(selected)
 }
 
-/// Reads columns, indexes and storages.
+/// Reads columns and indexes.
 fn describe(connection: &mut Connection, relations: &mut [Relation]) -> Result<()> {
     let relids: Vec<u32> = relations.iter().map(|relation| relation.relid).collect();
     let list = sql::oids(relids.iter().copied());
@@ -216,11 +219,15 @@ fn describe(connection: &mut Connection, relations: &mut [Relation]) -> Result<(
             relation.identity_index = Some(index()?);
         }
     }
+    Ok(())
+}
 
-    for (relid, storages) in storages(connection, &relids)? {
-        if let Some(relation) = by_relid.get_mut(&relid) {
-            relation.storages = storages;
-        }
+/// Reads the storages, which waits for the locks of the tables.
+fn measure(connection: &mut Connection, relations: &mut [Relation]) -> Result<()> {
+    let relids: Vec<u32> = relations.iter().map(|relation| relation.relid).collect();
+    let mut found = storages(connection, &relids)?;
+    for relation in relations {
+        relation.storages = found.remove(&relation.relid).unwrap_or_default();
     }
     Ok(())
 }

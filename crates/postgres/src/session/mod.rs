@@ -85,7 +85,7 @@ impl Drop for Stream {
 
 /// Connects, starts replication and the thread. Blocking.
 pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
-    let mut catalog = Connection::open(&plan.endpoint, Mode::Sql)?;
+    let mut catalog = watch::connect(&plan.endpoint)?;
     watch::check_publication(&mut catalog, &plan.publication, &plan.tables)?;
     let mut connection = Connection::open(&plan.endpoint, Mode::Replication)?;
     let timeout = sender_timeout(&mut connection)?;

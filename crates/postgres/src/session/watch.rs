@@ -24,6 +24,9 @@ pub(super) struct Watch {
     looked: Instant,
 }
 
+/// A look never takes longer than the replication session may be silent by default; `wal_sender_timeout` is a minute.
+const PATIENCE: &str = "SET statement_timeout = '5s'";
+
 impl Watch {
     pub(super) fn new(
         endpoint: Endpoint,
@@ -50,9 +53,14 @@ impl Watch {
             covers(connection, &name, &there)
         });
         self.tables = tables;
-        match outcome? {
-            None => Ok(()),
-            Some(what) => Err(publication_lost(&self.publication, &what)),
+        match outcome {
+            Ok(None) => Ok(()),
+            Ok(Some(what)) => Err(publication_lost(&self.publication, &what)),
+            Err(error) => {
+                // The stream itself may be well; it is looked at again.
+                tracing::warn!(error = %error, "cannot look at the publication");
+                Ok(())
+            }
         }
     }
 
@@ -81,11 +89,18 @@ impl Watch {
                 }
             }
         }
-        let mut connection = Connection::open(&self.endpoint, Mode::Sql)?;
+        let mut connection = connect(&self.endpoint)?;
         let outcome = question(&mut connection);
         self.connection = Some(connection);
         outcome
     }
+}
+
+/// A session whose questions end soon.
+pub(super) fn connect(endpoint: &Endpoint) -> Result<Connection> {
+    let mut connection = Connection::open(endpoint, Mode::Sql)?;
+    connection.query("limit the look at the catalog", PATIENCE)?;
+    Ok(connection)
 }
 
 fn existing(connection: &mut Connection, relids: &[u32]) -> Result<Vec<u32>> {

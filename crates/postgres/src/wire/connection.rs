@@ -24,6 +24,8 @@ const SMALL_INBOX: usize = 16 << 10;
 /// How long an answer may take before the connection counts as broken. Catalog queries over thousands of tables take
 /// seconds at most.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a catalog query or an ALTER PUBLICATION waits for a table that somebody has locked.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a watched query looks up from its waiting.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a cancelled query may take to end.
@@ -129,6 +131,10 @@ impl Connection {
         if connection.sql_ascii {
             // Its bytes need not be UTF-8; a conversion would end the stream at the first that are not.
             connection.query("set the encoding", "SET client_encoding = 'SQL_ASCII'")?;
+        }
+        if mode == Mode::Sql {
+            connection
+                .query("set the session's limits", &format!("SET lock_timeout = {}", LOCK_PATIENCE.as_millis()))?;
         }
         if connection.version >= 17 {
             connection.query("set the session's limits", "SET transaction_timeout = 0")?;

@@ -11,3 +11,4 @@ mod speed;
 mod stream;
 mod support;
 mod survey;
+mod tls;

@@ -132,7 +132,9 @@ async fn a_lost_publication_is_an_error_and_never_silence() {
     db.sql("INSERT INTO t VALUES (1)").await;
     reader.until("[1]").await;
     db.sql("DROP PUBLICATION session_publication; INSERT INTO t VALUES (2)").await;
+    let began = Instant::now();
     let error = reader.error().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "the stream itself tells, before anybody looks");
     assert_eq!(error.retry(), &Retry::Never, "{}", error.one_line());
     assert!(error.to_string().contains("publication \"session_publication\""), "{}", error.one_line());
     assert!(error.remedy().unwrap().contains("copy anew"));
@@ -166,4 +168,42 @@ async fn a_slot_in_use_is_waited_for_and_a_missing_one_is_not() {
     begun.origin.drop_slot().await.unwrap();
     let error = begun.origin.stream(Lsn::ZERO, &begun.tables).await.err().unwrap();
     assert_eq!(error.retry(), &Retry::Never, "{}", error.one_line());
+}
+
+#[tokio::test]
+async fn a_locked_table_does_not_hold_the_session_up() {
+    let server = Server::builder().setting("wal_sender_timeout", "3s").start().await.unwrap();
+    let db = Db::on(&server, "locked").await;
+    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)").await;
+    let mut begun = db.begin().await;
+    let mut reader = begun.stream().await;
+    let pid = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'locked'";
+    let before = db.text(pid).await;
+    let other = crate::support::connect(&db.url).await;
+    other.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
+    // the publication is looked at meanwhile, and a description under FULL asks for the key
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    db.sql("ALTER TABLE u REPLICA IDENTITY FULL; INSERT INTO u VALUES (1)").await;
+    reader.until("insert u").await;
+    assert_eq!(db.text(pid).await, before);
+    other.batch_execute("COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_of_no_encoding_pass() {
+    let server = Server::builder().start().await.unwrap();
+    let client = server.connect().await.unwrap();
+    client.batch_execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0").await.unwrap();
+    let url = server.url_of("ascii");
+    let db = Db { client: crate::support::connect(&url).await, url, name: "ascii".to_owned() };
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, E'\\xff')").await;
+    let mut begun = db.begin().await;
+    assert_eq!(begun.copied().await, ["read t 0: [1, \u{fffd}]"]);
+    let mut reader = begun.stream().await;
+    db.sql("INSERT INTO t VALUES (2, E'\\xfe')").await;
+    reader.until("[2,").await;
+    let batch = reader.batches.iter().find(|batch| !batch.is_empty()).unwrap();
+    let walhouse_change::Change::Row(change) = &batch.changes()[0] else { panic!("no row") };
+    let value = batch.row(change).new_image().unwrap().value(1);
+    assert_eq!(value.bytes(), [0xfe]);
 }

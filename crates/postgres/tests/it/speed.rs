@@ -16,7 +16,7 @@ fn rows() -> u64 {
 
 fn report(what: &str, rows: u64, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
-    println!("{what}: {rows} rows in {seconds:.2} s, {:.0} rows/s", rows as f64 / seconds);
+    eprintln!("{what}: {rows} rows in {seconds:.2} s, {:.0} rows/s", rows as f64 / seconds);
 }
 
 /// Runs a client program of Postgres, if there is one.
