@@ -123,6 +123,11 @@ impl Store {
         Self { inner: Arc::new(Mutex::new(inner)), checkpoints: Arc::default() }
     }
 
+    /// From now on inserts take up to `slowest`.
+    pub fn slow_down(&self, slowest: Duration) {
+        self.lock().slowest = slowest;
+    }
+
     /// Has `watch` called with the slot and each checkpoint, before it is stored. Only the first
     /// call of this counts.
     pub fn watch_checkpoints(&self, watch: impl Fn(&str, &Checkpoint) + Send + Sync + 'static) {
