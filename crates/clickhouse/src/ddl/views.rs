@@ -3,10 +3,14 @@
 //! They name their columns, so that a later column of the table cannot surprise a reader; they are
 //! created anew in the same step as a table changes.
 //!
-//! Why FINAL over the current state: see the measurement in `crates/clickhouse/README.md`. The
-//! version filter may run before or after FINAL (a key's newest version survives it or the whole key
-//! goes), the one for deleted rows only after: before, a deleted row would come back in its previous
-//! version.
+//! Why FINAL over a table of the current state and not the newest version per key of the log: for
+//! 500,000 keys with 5 versions (engine 26.7, two busy cores, best of 10, in turns) a sum over all rows took
+//! 63 ms against 228 ms with `LIMIT 1 BY` before merges and 20 against 143 ms after; a read by key
+//! 7.4 against 4.0 ms. `current_state_cost` in `tests/it/blocks/speed.rs` measures it again.
+//!
+//! The version filter may run before or after FINAL (a key's newest version survives it or the whole
+//! key goes), the one for deleted rows only after: before, a deleted row would come back in its
+//! previous version.
 
 use super::{TRUNCATES, literal, qualified, quote};
 use crate::mapping::{META_COLUMNS, TableKind, TablePlan};

@@ -44,22 +44,8 @@ pub enum MappingError {
         column: String,
     },
     /// An override asks for a type that cannot hold the column exactly.
-    #[error(
-        "tables.\"{table}\".columns.{column} = {wanted:?} is not possible for {source_type}: \
-         the default is {default}, \"String\" holds everything"
-    )]
-    UnsupportedType {
-        /// The source table.
-        table: TableName,
-        /// The column.
-        column: String,
-        /// Its type in Postgres.
-        source_type: String,
-        /// What was asked for.
-        wanted: String,
-        /// What the column gets without an override.
-        default: String,
-    },
+    #[error(transparent)]
+    UnsupportedType(Box<UnsupportedType>),
     /// A sort key that is not made of the key's columns would keep old versions apart.
     #[error(
         "tables.\"{table}\".order_by must hold the key's columns ({key}) in any order and no others: \
@@ -93,6 +79,25 @@ pub enum MappingError {
     },
 }
 
+/// An override asks for a type that cannot hold the column exactly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "tables.\"{table}\".columns.{column} = {wanted:?} is not possible for {source_type}: \
+     the default is {default}, \"String\" holds everything"
+)]
+pub struct UnsupportedType {
+    /// The source table.
+    pub table: TableName,
+    /// The column.
+    pub column: String,
+    /// Its type in Postgres.
+    pub source_type: String,
+    /// What was asked for.
+    pub wanted: String,
+    /// What the column gets without an override.
+    pub default: String,
+}
+
 impl MappingError {
     /// True for a wrong configuration, which is refused at start; false for a table that cannot be
     /// replicated as it is, which stops alone.
@@ -105,11 +110,11 @@ impl MappingError {
     #[must_use]
     pub fn table(&self) -> &TableName {
         match self {
+            Self::UnsupportedType(unsupported) => &unsupported.table,
             Self::NoKey { table }
             | Self::FloatKey { table, .. }
             | Self::ReservedColumn { table, .. }
             | Self::UnknownColumn { table, .. }
-            | Self::UnsupportedType { table, .. }
             | Self::OrderBy { table, .. }
             | Self::BadName { table, .. }
             | Self::Collision { first: table, .. } => table,

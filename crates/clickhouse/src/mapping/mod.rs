@@ -13,7 +13,7 @@ mod names;
 mod plan;
 mod types;
 
-pub use error::MappingError;
+pub use error::{MappingError, UnsupportedType};
 pub use names::collisions;
 pub use plan::{ColumnPlan, Layout, META_COLUMNS, MetaColumn, TableKind, TableOverride, TablePlan};
 pub use types::{ClickHouseType, Dates};

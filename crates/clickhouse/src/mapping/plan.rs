@@ -7,7 +7,7 @@ use std::time::Duration;
 use walhouse_change::TableSchema;
 use walhouse_value::Class;
 
-use super::{ClickHouseType, Dates, MappingError, names};
+use super::{ClickHouseType, Dates, MappingError, UnsupportedType, names};
 
 /// What holds for all tables of a deployment.
 #[derive(Clone, Debug)]
@@ -209,15 +209,15 @@ fn columns(schema: &TableSchema, overrides: &TableOverride) -> Result<Vec<Column
         let natural = ClickHouseType::natural(&column.ty);
         let ty = match overrides.columns.get(&name) {
             None => natural,
-            Some(wanted) => {
-                ClickHouseType::chosen(&column.ty, wanted).ok_or_else(|| MappingError::UnsupportedType {
+            Some(wanted) => ClickHouseType::chosen(&column.ty, wanted).ok_or_else(|| {
+                MappingError::UnsupportedType(Box::new(UnsupportedType {
                     table: table.clone(),
                     column: name.clone(),
                     source_type: column.ty.sql_type(),
                     wanted: wanted.clone(),
                     default: natural.to_string(),
-                })?
-            }
+                }))
+            })?,
         };
         let float = matches!(column.ty.class, Class::Float4 | Class::Float8) && ty != ClickHouseType::String;
         if key && float {
