@@ -93,9 +93,7 @@ impl Error {
             clickhouse::error::Error::TimedOut => {
                 Self::Timeout { action, address: address.to_owned(), seconds: super::client::ANSWER_TIMEOUT.as_secs() }
             }
-            clickhouse::error::Error::Network(source) => {
-                Self::Network { action, address: address.to_owned(), source }
-            }
+            clickhouse::error::Error::Network(source) => Self::Network { action, address: address.to_owned(), source },
             other => Self::Network { action, address: address.to_owned(), source: Box::new(other) },
         }
     }
@@ -159,9 +157,7 @@ impl Error {
     fn remedy(&self, retry: &Retry) -> Option<String> {
         match self {
             Self::Table { remedy, .. } => Some(remedy.clone()),
-            Self::Server { code: 192..=194 | 516, .. } => {
-                Some("check [clickhouse] user and password_file".to_owned())
-            }
+            Self::Server { code: 192..=194 | 516, .. } => Some("check [clickhouse] user and password_file".to_owned()),
             Self::Server { code: 497, .. } => Some(
                 "grant the user what is missing: GRANT SELECT, INSERT, ALTER, CREATE, DROP ON <database>.* and \
                  GRANT SELECT ON system.*, KILL QUERY ON *.*"

@@ -24,6 +24,9 @@ use crate::metrics;
 const FIRST_GROUP: usize = 16;
 /// Rows of a group at most: the statement holds their keys.
 const LARGEST_GROUP: usize = 2048;
+/// Bytes of their keys at most: they stand in the statement as hexadecimal, and a statement ends at
+/// 256 KiB by default.
+const KEY_BYTES: usize = 64 << 10;
 /// What a group's values should come to.
 const GROUP_BYTES: usize = 8 << 20;
 
@@ -144,6 +147,7 @@ impl Table {
     /// From `at` to the next barrier or the group's limit.
     fn group(&self, batch: &ChangeBatch, changes: &[u32], at: usize) -> Result<Group, CellError> {
         let (mut keys, mut columns, mut end) = (Vec::new(), BTreeSet::new(), at);
+        let mut key_bytes = 0;
         while let Some(change) = changes.get(end).and_then(|&index| batch.changes().get(index as usize)) {
             let Change::Row(change) = change else { break };
             let row = batch.row(change);
@@ -151,10 +155,12 @@ impl Table {
                 break;
             }
             if !self.is_known(&row) && self.has_holes(change, &row) {
-                if keys.len() >= self.read_back.group {
+                let key = self.key_before(&row)?;
+                key_bytes += key.as_bytes().len();
+                if !keys.is_empty() && (keys.len() >= self.read_back.group || key_bytes > KEY_BYTES) {
                     break;
                 }
-                keys.push(self.key_before(&row)?);
+                keys.push(key);
                 columns.extend(holes(&row));
             }
             end += 1;

@@ -56,6 +56,10 @@ fn copy_prefix(slot: &str, table: &str) -> String {
 }
 
 /// A ClickHouse server, or the embedded engine, as the place where one slot's tables live.
+///
+/// What a second copy of a table means for its history: for now the history begins anew with the
+/// copy. Rows of a column that Postgres gained later are NULL until they change, whatever its
+/// default says.
 #[derive(Debug)]
 pub struct ClickHouse {
     config: Config,

@@ -127,3 +127,19 @@ async fn a_new_copy_is_not_hidden_by_old_truncates() {
     place.copied(&t, &[&[Some("2"), None]]).await;
     assert_eq!(place.rows("t", "id").await, "2");
 }
+
+/// The embedded engine's `default` is not an ordinary database.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_database_will_do() {
+    let url = walhouse_chdb::testing::shared().url();
+    let place = Place::with(&url, "in_default", |config| config.database = "default".to_owned());
+    let t = table(1, "in_default", &[("id", INT8), ("v", TEXT)]);
+    for v in ["a", "b"] {
+        place.copied(&t, &[&[Some("1"), Some(v)]]).await;
+        let mut sink = place.open(&[&t]).await;
+        write(&mut sink, Script::default().begin(200).insert(&t, &[Some("2"), Some(v)])).await;
+        sink.close().await.unwrap();
+        assert_eq!(place.rows("in_default", "id, v").await, format!("1\t{v}\n2\t{v}"));
+    }
+    assert_eq!(place.target.teardown(true).await.unwrap().len(), 4);
+}

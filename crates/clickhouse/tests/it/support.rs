@@ -1,5 +1,7 @@
 //! Batches written by hand, a target per test, and questions to the engine.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -151,7 +153,6 @@ pub(crate) struct Notes {
 
 impl Observer for Notes {
     fn table_stopped(&self, table: &TableName, error: &Error) {
-        println!("stopped: {}", error.one_line());
         self.stopped.lock().unwrap().push((table.clone(), error.clone()));
     }
 
