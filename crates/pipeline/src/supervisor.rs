@@ -144,8 +144,7 @@ impl Pipeline {
             self.target.save_table(state).await?;
         }
         let Plan { start, mut tables, .. } = plan;
-        let published = survey.published.unwrap_or_default();
-        let (checkpoint, snapshot) = self.start(start, &tables, &published).await?;
+        let (checkpoint, snapshot) = self.start(start, &tables, survey.published.as_deref()).await?;
         if let Some(snapshot) = snapshot {
             self.copy(snapshot, checkpoint.epoch, &mut tables).await?;
         }
@@ -158,7 +157,7 @@ impl Pipeline {
         &self,
         start: Start,
         tables: &[PlannedTable],
-        published: &[u32],
+        published: Option<&[u32]>,
     ) -> Result<(Checkpoint, Option<Arc<dyn Snapshot>>)> {
         let schemas = |wanted: fn(Action) -> bool| -> Vec<_> {
             tables.iter().filter(|table| wanted(table.action)).map(|table| Arc::clone(&table.schema)).collect()
@@ -183,7 +182,7 @@ impl Pipeline {
                 // Left alone when it is as it should be: were a table taken out of it since the
                 // survey, putting it back now would hide that changes are missing.
                 let wanted: BTreeSet<u32> = to_publish.iter().map(|schema| schema.relid).collect();
-                if wanted != published.iter().copied().collect() {
+                if published.map(|relids| relids.iter().copied().collect()) != Some(wanted) {
                     self.origin.publish(&to_publish).await?;
                 }
                 if to_copy.is_empty() {
