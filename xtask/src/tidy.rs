@@ -41,6 +41,9 @@ const MAX_LINES: usize = 600;
 /// A `lib.rs` is documentation, modules and what they show: no code.
 const MAX_LIB_LINES: usize = 120;
 
+/// Names the test that holds each invariant.
+const DOCUMENT: &str = "ARCHITECTURE.md";
+
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -61,12 +64,16 @@ struct Dependency {
 
 pub(crate) fn run() -> Result<()> {
     let mut faults = walls(&metadata()?);
+    let mut code = String::new();
     for file in tracked_files()? {
         if file.ends_with(".rs") {
             let text = fs::read_to_string(workspace().join(&file)).with_context(|| format!("reading {file}"))?;
             faults.extend(file_faults(&file, &text));
+            code.push_str(&text);
         }
     }
+    let document = fs::read_to_string(workspace().join(DOCUMENT)).with_context(|| format!("reading {DOCUMENT}"))?;
+    faults.extend(missing_tests(&document, &code));
     if faults.is_empty() {
         println!("tidy: ok");
         return Ok(());
@@ -118,6 +125,16 @@ fn file_faults(file: &str, text: &str) -> Vec<String> {
     faults
 }
 
+/// Tests that the document names and the code does not have: names in backticks of three words or more.
+fn missing_tests(document: &str, code: &str) -> Vec<String> {
+    let is_test = |name: &&str| {
+        name.matches('_').count() >= 2 && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    };
+    let named: BTreeSet<_> = document.split('`').skip(1).step_by(2).filter(is_test).collect();
+    let missing = named.into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    missing.map(|name| format!("{DOCUMENT} names the test {name}, which is not there")).collect()
+}
+
 fn metadata() -> Result<Metadata> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -166,6 +183,15 @@ mod tests {
     #[test]
     fn an_unknown_room_is_seen() {
         assert_eq!(walls(&Metadata { packages: vec![package("walhouse-new", &[])] }).len(), 1);
+    }
+
+    #[test]
+    fn a_test_that_is_not_there_is_seen() {
+        let document = "held by `it_is_held` and `it_is_gone`, in `main.rs` of `a_crate`";
+        assert_eq!(
+            missing_tests(document, "fn it_is_held() {}"),
+            ["ARCHITECTURE.md names the test it_is_gone, which is not there"]
+        );
     }
 
     #[test]

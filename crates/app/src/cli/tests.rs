@@ -1,3 +1,5 @@
+//! The manual, and that the documented lines parse.
+
 use clap::CommandFactory;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Defaults, refusals and the check against the source.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
