@@ -138,6 +138,8 @@ fn retry_of(code: &str) -> Retry {
         "28P01" | "28000" | "3D000" | "42501" => Retry::Never,
         // all slots in use; prerequisite state: wal_level, an invalidated slot; no such object
         "53400" | "55000" | "42704" => Retry::Never,
+        // a publication is to be altered on a standby
+        "25006" => Retry::Never,
         // statements the server does not understand, unsupported features
         code if code.starts_with("42") || code.starts_with("0A") => Retry::Never,
         _ => Retry::Later,
@@ -157,6 +159,7 @@ fn remedy_of(code: &str, role: &str, attempt: &str) -> Option<String> {
         "55000" => "set wal_level = logical and restart postgres; if the slot was invalidated, drop it: \
                     SELECT pg_drop_replication_slot(..) and copy anew"
             .to_owned(),
+        "25006" => "create and alter the publication on the primary".to_owned(),
         "55006" => "wait for the other consumer to end, or choose another slot".to_owned(),
         _ => return None,
     })

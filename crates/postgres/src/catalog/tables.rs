@@ -21,6 +21,7 @@ struct Relation {
     persistence: u8,
     identity: ReplicaIdentity,
     is_partition: bool,
+    readable: bool,
     columns: Vec<CatalogColumn>,
     primary: Option<Index>,
     identity_index: Option<Index>,
@@ -131,7 +132,8 @@ fn byte(row: &Row, index: usize) -> u8 {
 }
 
 fn relations(connection: &mut Connection) -> Result<Vec<Relation>> {
-    let sql = "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relispartition
+    let sql = "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relispartition,
+           has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
            AND n.nspname !~ '^pg_(toast|temp_)'";
@@ -144,6 +146,7 @@ fn relations(connection: &mut Connection) -> Result<Vec<Relation>> {
             persistence: byte(row, 4),
             identity: ReplicaIdentity::from_byte(byte(row, 5)).ok_or(Malformed("replica identity"))?,
             is_partition: row.flag(6),
+            readable: row.flag(7),
             columns: Vec::new(),
             primary: None,
             identity_index: None,
@@ -345,12 +348,13 @@ impl Relation {
                 _ => {}
             }
         }
+        let own = std::iter::once((&self.name, self.readable));
+        let mut all = own.chain(self.storages.iter().map(|storage| (&storage.name, storage.readable)));
+        if let Some((name, _)) = all.find(|(_, readable)| !readable) {
+            let remedy = format!("GRANT SELECT ON {} TO our role, and USAGE on its schema", sql::table(name));
+            return Some((format!("cannot be copied: no right to read {name}"), remedy));
+        }
         self.storages.iter().find_map(|storage| {
-            let table = sql::table(&storage.name);
-            if !storage.readable {
-                let what = format!("cannot be copied: no right to read {}", storage.name);
-                return Some((what, format!("GRANT SELECT ON {table} TO our role, and USAGE on its schema")));
-            }
             let what = format!("would be copied in part: row security filters {} for our role", storage.name);
             storage.row_security.then(|| (what, "ALTER ROLE (ours) BYPASSRLS, or connect as the owner".to_owned()))
         })

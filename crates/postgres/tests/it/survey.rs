@@ -1,6 +1,7 @@
 //! What the survey says of tables, keys, types and slots; what publish does with it.
 
 use walhouse_change::{Origin, Retry, SlotState};
+use walhouse_lab::postgres::Server;
 use walhouse_postgres::Severity;
 
 use crate::support::{Db, usable};
@@ -145,4 +146,53 @@ async fn generated_columns_are_published_where_updates_need_them() {
     db.sql("UPDATE t SET a = 5").await;
     let shown = reader.until("update").await;
     assert_eq!(shown, [format!("update t 1: old {} {}", row("1, 1", "2"), row("1, 5", "10"))]);
+}
+
+#[tokio::test]
+async fn a_lost_slot_is_told_from_a_missing_one() {
+    let server = Server::builder()
+        .setting("max_slot_wal_keep_size", "1MB")
+        .setting("min_wal_size", "32MB")
+        .setting("max_wal_size", "64MB")
+        .start()
+        .await
+        .unwrap();
+    let db = Db::on(&server, "lost").await;
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text)").await;
+    let mut begun = db.begin().await;
+    begun.snapshot = None;
+    for _ in 0..4 {
+        db.sql("INSERT INTO t SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g").await;
+        db.sql("TRUNCATE t").await;
+        db.sql("SELECT pg_switch_wal()").await;
+        db.sql("CHECKPOINT").await;
+    }
+    let survey = begun.origin.survey().await.unwrap();
+    let SlotState::Lost { confirmed, .. } = survey.slot else { panic!("{:?}", survey.slot) };
+    assert_eq!(confirmed, begun.consistent_point);
+    let error = begun.origin.stream(confirmed, &begun.tables).await.err().unwrap();
+    assert_eq!(error.retry(), &Retry::Never, "{}", error.one_line());
+    assert!(error.remedy().unwrap().contains("pg_drop_replication_slot('lost')"), "{}", error.one_line());
+    let findings = begun.origin.check().await;
+    assert!(findings.iter().any(|finding| finding.what.contains("is lost")), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn what_a_role_lacks_is_told_by_table() {
+    let db = Db::new("survey_rights").await;
+    db.sql(
+        "CREATE TABLE hidden (id int PRIMARY KEY); CREATE TABLE shown (id int PRIMARY KEY);
+         CREATE ROLE survey_app LOGIN REPLICATION; GRANT SELECT ON shown TO survey_app",
+    )
+    .await;
+    let mut config = db.config(&["public.*"]);
+    config.user = Some("survey_app".to_owned());
+    let origin = walhouse_postgres::Postgres::new(config, walhouse_change::Budget::new(1)).unwrap();
+    let survey = origin.survey().await.unwrap();
+    assert!(survey.tables[0].problem.as_ref().unwrap().to_string().contains("no right to read public.hidden"));
+    assert!(survey.tables[1].problem.is_none());
+    let findings = origin.check().await;
+    for expected in ["may not create it", "does not own \"public\".\"shown\"", "no right to read public.hidden"] {
+        assert!(findings.iter().any(|finding| finding.what.contains(expected)), "{expected}: {findings:#?}");
+    }
 }
