@@ -9,6 +9,7 @@ mod load;
 mod shapes;
 mod stream;
 mod support;
+mod wire;
 
 /// The engine's process: this binary again.
 #[test]
