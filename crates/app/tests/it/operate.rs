@@ -3,6 +3,8 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::harness::Pipe;
 
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')";
@@ -127,6 +129,23 @@ async fn ends_in_time_with_a_target_that_stands_still() {
     let status = pipe.house.terminate(END).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", pipe.house.log_tail());
     assert!(began.elapsed() < END);
+    pipe.house.start().unwrap();
+    pipe.house.ready(Duration::from_secs(60)).await.unwrap();
+    pipe.until_equal(&["t"]).await;
+}
+
+/// Who asks twice does not want to wait for the drain; nothing is lost by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_at_once() {
+    let mut pipe = Pipe::start("operate_twice", TABLE).await;
+    assert!(pipe.house.freeze_engine(true));
+    pipe.execute("INSERT INTO t VALUES (3, 'c')").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let pid = Pid::from_raw(i32::try_from(pipe.house.pid().unwrap()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let status = pipe.house.terminate(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(status.code(), Some(130), "{}", pipe.house.log_tail());
     pipe.house.start().unwrap();
     pipe.house.ready(Duration::from_secs(60)).await.unwrap();
     pipe.until_equal(&["t"]).await;
