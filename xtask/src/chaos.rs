@@ -76,7 +76,10 @@ impl Victim {
 pub(crate) async fn run(options: Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(rand::random);
     println!("chaos: {} kills, seed {seed}", options.kills);
-    let program = build::walhouse(options.debug)?;
+    // A copy, so that a build in the meantime does not change what is tested.
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("walhouse");
+    std::fs::copy(build::walhouse(options.debug)?, &program).context("copying the program")?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut postgres = Server::builder().version(Version::for_tests()?).start().await?;
     prepare(&postgres, options.rows, seed).await?;
