@@ -12,7 +12,7 @@ fn toasted(relid: u32, name: &str) -> Arc<TableSchema> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unchanged_values_are_read_back() {
-    let place = Place::shared("read_back");
+    let place = Place::shared("filled");
     let t = toasted(1, "t");
     let big = "x".repeat(5_000);
     let row = |id| [Some(id), Some("1"), Some(big.as_str()), None];
