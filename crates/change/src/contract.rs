@@ -33,7 +33,8 @@ pub trait Source: Send {
 ///
 /// Acceptance and durability are two awaits: `enqueue` resolves when the batch is taken over
 /// (waiting there is backpressure), the [`Commit`] when all of it is durable on disk. A commit
-/// need not be polled for its batch to become durable. Dropping a sink abandons what is not
+/// need not be polled for its batch to become durable and to give its [`crate::Permit`] back: who
+/// holds it may be waiting for the source, which waits for those bytes. Dropping a sink abandons what is not
 /// durable yet; what the target's server still works on is ended by [`Target::load`].
 pub trait Sink: Send {
     /// Takes a batch over. Batches come in log order.

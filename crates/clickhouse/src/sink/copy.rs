@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Result, Retry, Sink};
+use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Permit, Result, Retry, Sink};
 
 use super::flight::broken;
 use super::gather::{Gather, Sealed, stored};
@@ -40,7 +40,13 @@ impl Drop for Task {
     }
 }
 
-type Done = oneshot::Sender<Result<()>>;
+/// Told when a batch is durable. The batch's bytes are given back here and not by the commit's
+/// future: whoever holds that may be waiting for the source, which waits for the bytes.
+#[derive(Debug)]
+struct Done {
+    tell: oneshot::Sender<Result<()>>,
+    _held_until_durable: Permit,
+}
 
 #[derive(Debug)]
 struct Part {
@@ -66,7 +72,8 @@ impl CopySink {
 
     async fn take(&mut self, mut batch: ChangeBatch) -> Result<Commit> {
         let permit = batch.take_permit();
-        let (done, wait) = oneshot::channel();
+        let (tell, wait) = oneshot::channel();
+        let done = Done { tell, _held_until_durable: permit };
         let sent = match &self.queue {
             Some(queue) => queue.send(Part { batch, done }).await.is_ok(),
             None => false,
@@ -78,10 +85,7 @@ impl CopySink {
                 .err()
                 .unwrap_or_else(gone));
         }
-        Ok(Commit::new(async move {
-            let _held_until_durable = permit;
-            wait.await.unwrap_or_else(|_| Err(gone()))
-        }))
+        Ok(Commit::new(async move { wait.await.unwrap_or_else(|_| Err(gone())) }))
     }
 
     async fn finish(mut self) -> Result<()> {
@@ -193,6 +197,6 @@ async fn write(inserter: Inserter, destinations: Arc<[Destination]>, sealed: Sea
 fn tell(waiting: Vec<Done>, result: &Result<()>) {
     for done in waiting {
         // nobody waits any longer when the batch's commit was dropped
-        let _ = done.send(result.clone());
+        let _ = done.tell.send(result.clone());
     }
 }

@@ -10,7 +10,7 @@ use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Obs
 
 use super::inserter::Inserter;
 use super::pace::{self, Pace};
-use super::table::{Part, Start, Table};
+use super::table::{Done, Part, Start, Table};
 use crate::target::Tables;
 
 /// Batches that a table's queue holds. The byte budget bounds what is in flight; this only keeps
@@ -97,12 +97,13 @@ impl StreamSink {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
-        let permit = batch.take_permit();
+        let permit = Arc::new(batch.take_permit());
         let parts = self.split(&batch);
         let batch = Arc::new(batch);
         let mut waits = Vec::with_capacity(parts.len());
         for (queue, changes) in parts {
-            let (done, wait) = oneshot::channel();
+            let (tell, wait) = oneshot::channel();
+            let done = Done { tell, held_until_durable: Arc::clone(&permit) };
             let part = Part { batch: Arc::clone(&batch), changes, done };
             let Some(queue) = self.queues.get(queue) else { continue };
             if queue.send(part).await.is_err() {
@@ -115,7 +116,6 @@ impl StreamSink {
         }
         let failure = Arc::clone(&self.failure);
         Ok(Commit::new(async move {
-            let _held_until_durable = permit;
             for ended in join_all(waits).await {
                 ended.unwrap_or_else(|_| Err(failure.get().cloned().unwrap_or_else(gone)))?;
             }

@@ -14,8 +14,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use walhouse_change::{
-    Change, ChangeBatch, Domain, Error, Lsn, Observer, Op, Result, Retry, Row, RowChange, TableSchema, Truncate,
-    Version,
+    Change, ChangeBatch, Domain, Error, Lsn, Observer, Op, Permit, Result, Retry, Row, RowChange, TableSchema,
+    Truncate, Version,
 };
 
 use super::flight::Flight;
@@ -51,7 +51,24 @@ pub(super) struct Part {
     /// Indexes into the batch's changes.
     pub(super) changes: Vec<u32>,
     /// Told when they are durable.
-    pub(super) done: oneshot::Sender<Result<()>>,
+    pub(super) done: Done,
+}
+
+/// Told when a batch's part is durable. The last part of a batch gives its bytes back, whether or
+/// not anybody polls the batch's commit.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) tell: oneshot::Sender<Result<()>>,
+    pub(super) held_until_durable: Arc<Permit>,
+}
+
+impl Done {
+    /// Nobody waits any longer when the batch's commit was dropped.
+    fn tell(self, result: Result<()>) {
+        let Self { tell, held_until_durable } = self;
+        drop(held_until_durable);
+        let _ = tell.send(result);
+    }
 }
 
 /// Why gathering paused before a change.
@@ -85,9 +102,9 @@ pub(super) struct Table {
     sent: u64,
     durable: u64,
     /// The part that is being gathered.
-    taking: Option<oneshot::Sender<Result<()>>>,
+    taking: Option<Done>,
     /// Parts whose rows end in the block of that number.
-    waiting: VecDeque<(u64, oneshot::Sender<Result<()>>)>,
+    waiting: VecDeque<(u64, Done)>,
 }
 
 impl Table {
@@ -134,13 +151,13 @@ impl Table {
         // what is under way ends with the flight: it comes again, or the table is copied anew
         let Self { waiting, taking, .. } = self;
         for done in waiting.into_iter().map(|(_, done)| done).chain(taking) {
-            let _ = done.send(if stops { Ok(()) } else { Err(error.clone()) });
+            done.tell(if stops { Ok(()) } else { Err(error.clone()) });
         }
         if !stops {
             return Err(error);
         }
         while let Some(part) = parts.recv().await {
-            let _ = part.done.send(Ok(()));
+            part.done.tell(Ok(()));
         }
         Ok(())
     }
@@ -312,8 +329,7 @@ impl Table {
                 self.waiting.push_front((block, done));
                 return;
             }
-            // nobody waits any longer when the batch's commit was dropped
-            let _ = done.send(Ok(()));
+            done.tell(Ok(()));
         }
     }
 
