@@ -15,9 +15,9 @@ use crate::clickhouse::{self as target, identifier};
 use crate::error::{Attempt, Error, Result};
 
 /// The probe table that [`create_probe`] makes.
-pub const PROBE_TABLE: &str = "public.walhouse_probe";
+pub const PROBE_TABLE: &str = "public.latency_probe";
 /// Its target in ClickHouse, by default.
-pub const PROBE_TARGET: &str = "walhouse_probe";
+pub const PROBE_TARGET: &str = "latency_probe";
 /// Pause between two looks at ClickHouse: well below what is measured, well above what a look costs.
 const POLL_PAUSE: Duration = Duration::from_millis(2);
 /// How long the last rows, and the first one, are waited for.

@@ -11,7 +11,7 @@ use walhouse_lab::latency::{self, Latency};
 use walhouse_lab::postgres::{Server, Version};
 
 /// What a reader of the current state sees, not the history.
-const VIEW: &str = "view_walhouse_probe_last_rec";
+const VIEW: &str = "view_latency_probe_last_rec";
 const READY: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Serialize)]

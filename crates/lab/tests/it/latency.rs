@@ -15,7 +15,7 @@ async fn measures_a_pipe_that_is_known() {
     latency::create_probe(&source).await.unwrap();
     latency::create_probe(&source).await.unwrap();
     let clickhouse = engine("probe").await;
-    clickhouse.query("CREATE TABLE walhouse_probe (id Int64) ENGINE = MergeTree ORDER BY id").execute().await.unwrap();
+    clickhouse.query("CREATE TABLE latency_probe (id Int64) ENGINE = MergeTree ORDER BY id").execute().await.unwrap();
 
     // A pipe that looks every 100 ms: rows take 0 to 100 ms, and what the insert takes.
     let pipe = tokio::spawn({
@@ -25,12 +25,12 @@ async fn measures_a_pipe_that_is_known() {
             let mut newest = 0_i64;
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                let sql = "SELECT id FROM walhouse_probe WHERE id > $1 ORDER BY id";
+                let sql = "SELECT id FROM latency_probe WHERE id > $1 ORDER BY id";
                 let ids: Vec<i64> = source.query(sql, &[&newest]).await.unwrap().iter().map(|row| row.get(0)).collect();
                 let Some(&last) = ids.last() else { continue };
                 newest = last;
                 let values: Vec<String> = ids.iter().map(|id| format!("({id})")).collect();
-                let sql = format!("INSERT INTO walhouse_probe VALUES {}", values.join(", "));
+                let sql = format!("INSERT INTO latency_probe VALUES {}", values.join(", "));
                 clickhouse.query(&sql).execute().await.unwrap();
             }
         }
