@@ -42,15 +42,12 @@ pub(super) fn string_with<E>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)
         return Err(error);
     }
     let len = out.len() - start - 1;
-    let mut prefix = Vec::new();
-    if len < 0x80 {
-        if let Some(place) = out.get_mut(start) {
-            *place = len as u8;
-        }
-    } else {
-        prefix.reserve_exact(MAX_VARINT);
+    if len >= 0x80 {
+        let mut prefix = Vec::with_capacity(MAX_VARINT);
         varint(len as u64, &mut prefix);
         out.splice(start..=start, prefix);
+    } else if let Some(place) = out.get_mut(start) {
+        *place = len as u8;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ fn every_type() -> Arc<TablePlan> {
     ];
     let mut types: Vec<PgType> = oids.into_iter().map(builtin).collect();
     types.extend([builtin(1560), builtin(1007), builtin(600), numeric(5, 2), numeric(18, 0), numeric(38, 38)]);
-    types.extend([numeric(76, 10), builtin(1700), PgType::new(70_000, -1, "mood", Class::Enum)]);
+    types.extend([PgType::new(70_000, -1, "mood", Class::Enum), numeric(76, 10), builtin(1700)]);
     let mut overrides = TableOverride::default();
     overrides.columns.insert("d".into(), "Int64".into());
     overrides.columns.insert("e".into(), "UInt64".into());
