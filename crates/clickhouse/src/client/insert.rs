@@ -34,6 +34,8 @@ pub(crate) struct Insert {
     pub(crate) query_id: String,
     /// The same bytes must carry the same token, other bytes another one.
     pub(crate) token: String,
+    /// No key comes twice in the block: the server need not look for older versions in it.
+    pub(crate) unique: bool,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
             .with_setting("insert_deduplicate", "1")
             .with_setting("insert_deduplication_token", &insert.token)
             .with_setting("max_insert_threads", "1")
+            .with_setting("optimize_on_insert", if insert.unique { "0" } else { "1" })
             .with_setting("max_insert_block_size", WHOLE_ROWS)
             .with_setting("min_insert_block_size_rows", WHOLE_ROWS)
             .with_setting("min_insert_block_size_bytes", WHOLE_BYTES);

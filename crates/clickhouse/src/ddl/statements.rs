@@ -53,6 +53,24 @@ pub fn rename(database: &str, from: &str, to: &str) -> String {
     format!("RENAME TABLE {} TO {}", qualified(database, from), qualified(database, to))
 }
 
+/// Merges parts of a table only from `parts` at a time on; without a number, as the server does.
+#[must_use]
+pub fn merge_rarely(database: &str, name: &str, parts: Option<u32>) -> String {
+    const SETTING: &str = "min_parts_to_merge_at_once";
+    let table = qualified(database, name);
+    match parts {
+        Some(parts) => format!("ALTER TABLE {table} MODIFY SETTING {SETTING} = {parts}"),
+        None => format!("ALTER TABLE {table} RESET SETTING {SETTING}"),
+    }
+}
+
+/// Makes `to` hold exactly the parts of `from`, in one step and without writing them again: their
+/// files are linked. Both are of one plan and have no partitions.
+#[must_use]
+pub fn share_parts(database: &str, from: &str, to: &str) -> String {
+    format!("ALTER TABLE {} REPLACE PARTITION tuple() FROM {}", qualified(database, to), qualified(database, from))
+}
+
 /// The statement that a block is the body of.
 #[must_use]
 pub fn insert(plan: &TablePlan, table: &str) -> String {

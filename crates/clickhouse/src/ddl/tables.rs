@@ -11,15 +11,17 @@ use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 /// under way), and cheap: a line per block in one small file.
 const DEDUPLICATION_WINDOW: u32 = 1000;
 
+/// Smaller parts keep all columns in one file. A part that an insert makes is below this, so that
+/// it costs a handful of files to write and to sync instead of several per column; merged parts
+/// beyond it have a file per column, which is what large scans want.
+const WIDE_PART_BYTES: u32 = 64 << 20;
+
 /// Creates one of the plan's tables under `name` (its own or its staging name).
+/// Both kinds are sorted alike, so that a copy's parts can serve both ([`super::share_parts`]).
 #[must_use]
 pub fn create_table(plan: &TablePlan, kind: TableKind, name: &str) -> String {
-    let mut key: Vec<&str> = plan.sort_key().collect();
     let engine = match kind {
-        TableKind::Log => {
-            key.push("_version");
-            "MergeTree"
-        }
+        TableKind::Log => "MergeTree",
         TableKind::Current => "ReplacingMergeTree(`_version`, `is_deleted`)",
     };
     let ttl = match (kind, plan.retention) {
@@ -30,10 +32,10 @@ pub fn create_table(plan: &TablePlan, kind: TableKind, name: &str) -> String {
     };
     format!(
         "CREATE TABLE IF NOT EXISTS {}\n(\n{}\n)\nENGINE = {engine}\nORDER BY ({}){ttl}\n\
-         SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}",
+         SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, min_bytes_for_wide_part = {WIDE_PART_BYTES}",
         qualified(&plan.database, name),
         columns(plan),
-        quote::list(key.into_iter()),
+        quote::list(plan.sort_key()),
     )
 }
 

@@ -1,9 +1,10 @@
 //! The sink of one worker of a table's copy.
 //!
-//! The order of a copy's rows does not matter and an interrupted copy is dropped, so a block goes
-//! to the log and to the current state at the same time, and several workers write side by side.
-//! Blocks are large; a part of one is sent when no batch has come for a moment, since the source
-//! may be waiting for the bytes that are held here.
+//! The order of a copy's rows does not matter and an interrupted copy is dropped, so several
+//! workers write side by side. Where there is a log, blocks go to it alone.
+//! Rows gather while a block is being written; then the next one sets off. A small part of one is
+//! sent when no batch has come for a moment, since the source may be waiting for the bytes that
+//! are held here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,18 @@ use tokio::task::JoinHandle;
 use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Permit, Result, Retry, Sink};
 
 use super::flight::broken;
-use super::gather::{Gather, Sealed, stored};
+use super::gather::{Gather, stored};
 use super::inserter::{Destination, Inserter};
-use crate::mapping::TablePlan;
+use crate::mapping::{TableKind, TablePlan};
 
 /// Batches that wait while a block is being written; the byte budget bounds them.
 const QUEUE: usize = 8;
 
 /// No batch for that long: what is gathered is sent.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// Rows from which on a block is worth its fixed cost when nothing else is being written.
+const WORTHWHILE_ROWS: usize = 32_768;
 
 /// Rows of a copy on their way.
 #[derive(Debug)]
@@ -57,13 +61,14 @@ struct Part {
 impl CopySink {
     pub(crate) fn new(plan: Arc<TablePlan>, inserter: Inserter, epoch: u16) -> Self {
         let (queue, parts) = mpsc::channel(QUEUE);
-        let destinations: Arc<[Destination]> =
-            plan.tables().iter().map(|&kind| Destination::staging(&plan, kind)).collect();
+        // where there is a log, the current state gets the log's parts in the end
+        let kind = if plan.history { TableKind::Log } else { TableKind::Current };
+        let destination = Arc::new(Destination::staging(&plan, kind));
         let copy = Copy {
             gather: Gather::new(Arc::clone(&plan), epoch),
             plan,
             inserter,
-            destinations,
+            destination,
             waiting: Vec::new(),
             under_way: None,
         };
@@ -112,7 +117,7 @@ struct Copy {
     plan: Arc<TablePlan>,
     gather: Gather,
     inserter: Inserter,
-    destinations: Arc<[Destination]>,
+    destination: Arc<Destination>,
     /// Batches whose last row is gathered.
     waiting: Vec<Done>,
     /// The block that is being written.
@@ -130,25 +135,30 @@ impl Copy {
 
     async fn follow(&mut self, parts: &mut mpsc::Receiver<Part>) -> Result<()> {
         loop {
-            match tokio::time::timeout(QUIET, parts.recv()).await {
-                Ok(Some(part)) => self.take(part).await?,
-                Ok(None) => break,
-                Err(_quiet) => {
-                    self.landed().await?;
-                    self.send();
-                    if self.under_way.is_none() {
-                        // nothing to do until more comes
-                        match parts.recv().await {
-                            Some(part) => self.take(part).await?,
-                            None => break,
-                        }
-                    }
+            if self.under_way.is_none() && self.gather.rows() >= WORTHWHILE_ROWS {
+                self.send();
+            }
+            tokio::select! {
+                // a block that was written makes room for the next one, so it comes first
+                biased;
+                written = ended(&mut self.under_way) => {
+                    self.under_way = None;
+                    written?;
                 }
+                part = parts.recv() => match part {
+                    Some(part) => self.take(part).await?,
+                    None => break,
+                },
+                () = tokio::time::sleep(QUIET), if self.under_way.is_none() && !self.is_idle() => self.send(),
             }
         }
         self.landed().await?;
         self.send();
         self.landed().await
+    }
+
+    fn is_idle(&self) -> bool {
+        self.gather.is_empty() && self.waiting.is_empty()
     }
 
     async fn take(&mut self, part: Part) -> Result<()> {
@@ -167,10 +177,12 @@ impl Copy {
 
     /// Waits for the block that is under way.
     async fn landed(&mut self) -> Result<()> {
-        match self.under_way.take() {
-            Some(mut insert) => (&mut insert.0).await.unwrap_or_else(|error| Err(broken(&error))),
-            None => Ok(()),
+        if self.under_way.is_some() {
+            let written = ended(&mut self.under_way).await;
+            self.under_way = None;
+            return written;
         }
+        Ok(())
     }
 
     /// Sends what is gathered; nothing may be under way.
@@ -180,18 +192,22 @@ impl Copy {
             tell(waiting, &Ok(()));
             return;
         };
-        let (inserter, destinations) = (self.inserter.clone(), Arc::clone(&self.destinations));
+        let (inserter, destination) = (self.inserter.clone(), Arc::clone(&self.destination));
         self.under_way = Some(Task(tokio::spawn(async move {
-            let written = write(inserter, destinations, sealed).await;
+            let token = inserter.copy_token(&destination);
+            let written = inserter.insert(&destination, &sealed.block, token).await;
             tell(waiting, &written);
             written
         })));
     }
 }
 
-async fn write(inserter: Inserter, destinations: Arc<[Destination]>, sealed: Sealed) -> Result<()> {
-    let inserts = destinations.iter().map(|to| inserter.insert(to, &sealed.block, inserter.copy_token(to)));
-    futures_util::future::try_join_all(inserts).await.map(|_| ())
+/// Waits for the end of the task; for ever where there is none. Cancel-safe.
+async fn ended(task: &mut Option<Task>) -> Result<()> {
+    match task {
+        Some(task) => (&mut task.0).await.unwrap_or_else(|error| Err(broken(&error))),
+        None => std::future::pending().await,
+    }
 }
 
 fn tell(waiting: Vec<Done>, result: &Result<()>) {

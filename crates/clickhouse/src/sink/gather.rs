@@ -50,6 +50,10 @@ impl Gather {
         self.builder.rows() == 0
     }
 
+    pub(super) fn rows(&self) -> usize {
+        self.builder.rows()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.builder.rows() >= MAX_ROWS || self.builder.bytes_so_far() >= MAX_BYTES
     }

@@ -48,6 +48,8 @@ pub(super) struct Destination {
     /// Name in ClickHouse.
     pub(super) name: String,
     sql: String,
+    /// A copy's rows have each key once.
+    unique: bool,
     /// Of the columns and their types: other columns make other bytes.
     fingerprint: u64,
 }
@@ -55,19 +57,19 @@ pub(super) struct Destination {
 impl Destination {
     /// The plan's finished table of that kind.
     pub(super) fn live(plan: &TablePlan, kind: TableKind) -> Self {
-        Self::new(plan, plan.table_name(kind))
+        Self::new(plan, plan.table_name(kind), false)
     }
 
     /// The plan's copy in progress.
     pub(super) fn staging(plan: &TablePlan, kind: TableKind) -> Self {
-        Self::new(plan, plan.staging_name(kind))
+        Self::new(plan, plan.staging_name(kind), true)
     }
 
-    fn new(plan: &TablePlan, name: String) -> Self {
+    fn new(plan: &TablePlan, name: String, unique: bool) -> Self {
         let sql = ddl::insert(plan, &name);
         let types = plan.columns.iter().map(|column| column.sql_type());
         let fingerprint = types.chain([sql.clone()]).fold(FNV_OFFSET, |hash, text| fnv(hash, text.as_bytes()));
-        Self { table: plan.schema.name.clone(), name, sql, fingerprint }
+        Self { table: plan.schema.name.clone(), name, sql, unique, fingerprint }
     }
 }
 
@@ -88,7 +90,7 @@ impl Inserter {
     pub(super) async fn insert(&self, to: &Destination, block: &Block, token: String) -> Result<()> {
         let Ok(_permit) = self.permits.acquire().await else { return Ok(()) };
         let action = format!("insert into {}", to.name);
-        let mut insert = Insert { sql: to.sql.clone(), query_id: self.query_id(), token };
+        let mut insert = Insert { sql: to.sql.clone(), query_id: self.query_id(), token, unique: to.unique };
         let (mut wait, mut give_up) = (FIRST_WAIT, None);
         loop {
             let started = Instant::now();

@@ -20,6 +20,10 @@ use crate::mapping::{TableKind, TablePlan};
 /// For an insert of a copy that was given up to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Parts that are merged at once while a table is copied: below, they are left alone. A server
+/// slows inserts down from 1000 parts on, so that a copy of any size stays well clear of that.
+const PARTS_TO_MERGE: u32 = 64;
+
 impl Tables {
     /// Makes the plan's tables anew under their staging names.
     pub(super) async fn begin_copy(&self, schema: &Arc<TableSchema>) -> walhouse_change::Result<()> {
@@ -43,8 +47,18 @@ impl Tables {
                 self.client.execute(&format!("drop table {name}"), &ddl::drop_table(&plan.database, &name)).await?;
             }
             self.create(plan, kind, &name, &comment).await?;
+            self.merge_rarely(plan, &name, true).await;
         }
         Ok(())
+    }
+
+    /// Merges would take half of the engine's time from a copy, whose parts can wait: many at once
+    /// are cheaper. A server that does not know the setting merges as it likes.
+    async fn merge_rarely(&self, plan: &TablePlan, name: &str, rarely: bool) {
+        let sql = ddl::merge_rarely(&plan.database, name, rarely.then_some(PARTS_TO_MERGE));
+        if let Err(error) = self.client.execute("set how often a copy is merged", &sql).await {
+            tracing::debug!(table = %plan.schema.name, error = %error, "the copy is merged as any table");
+        }
     }
 
     /// Puts the copy in place. Can be called again after any failure.
@@ -57,6 +71,7 @@ impl Tables {
         let names = [plan.created_names(), other_history(plan).created_names()].concat();
         let inventory = Inventory::read(&self.client, &plan.database, Some(&names)).await?;
         self.check_names(plan, &inventory)?;
+        self.fill_current(plan, &inventory).await?;
         // the current state first: the views read it
         for &kind in plan.tables().iter().rev() {
             self.put_in_place(plan, kind, &inventory).await?;
@@ -64,9 +79,27 @@ impl Tables {
         self.forget_truncates(plan).await?;
         self.create_views(plan, &[]).await?;
         for &kind in plan.tables() {
-            self.mark_finished(plan, &plan.table_name(kind)).await?;
+            let name = plan.table_name(kind);
+            self.merge_rarely(plan, &name, false).await;
+            self.mark_finished(plan, &name).await?;
         }
         self.drop_leftovers(plan, &inventory).await
+    }
+
+    /// A copy's rows were written to the log only; each is its key's newest version, so the same
+    /// parts are the current state. Said again, it changes nothing.
+    async fn fill_current(&self, plan: &TablePlan, inventory: &Inventory) -> Result<()> {
+        let (log, current) = (plan.staging_name(TableKind::Log), plan.staging_name(TableKind::Current));
+        let both = [&log, &current].into_iter().all(|name| self.is(plan, name, inventory, Owner::Copy));
+        if !plan.history || !both {
+            return Ok(());
+        }
+        // an empty one is refused, and changes nothing
+        if !self.has_rows("look whether a copy has rows", &ddl::qualified(&plan.database, &log)).await? {
+            return Ok(());
+        }
+        let action = format!("make the copy of {} the current state", plan.schema.name);
+        self.client.execute(&action, &ddl::share_parts(&plan.database, &log, &current)).await
     }
 
     async fn put_in_place(&self, plan: &TablePlan, kind: TableKind, inventory: &Inventory) -> Result<()> {
@@ -88,19 +121,24 @@ impl Tables {
     /// Markers of the table before: its rows are gone with it, and a numbering that began anew
     /// would hide the copy behind them.
     async fn forget_truncates(&self, plan: &TablePlan) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Row {
-            any: u8,
-        }
         let table = ddl::qualified(&plan.database, TRUNCATES);
         let of = format!("`table` = {}", ddl::literal(&plan.name));
-        let sql = format!("SELECT toUInt8(count() > 0) AS any FROM {table} WHERE {of}");
-        let rows: Vec<Row> = self.client.rows("look for TRUNCATE markers", &sql).await?;
-        if rows.first().is_some_and(|row| row.any == 1) {
+        if self.has_rows("look for TRUNCATE markers", &format!("{table} WHERE {of}")).await? {
             let sql = format!("ALTER TABLE {table} DELETE WHERE {of} SETTINGS mutations_sync = 1");
             self.client.execute("remove old TRUNCATE markers", &sql).await?;
         }
         Ok(())
+    }
+
+    /// True if the table (with a condition behind its name) has rows.
+    async fn has_rows(&self, action: &str, from: &str) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Row {
+            any: u8,
+        }
+        let sql = format!("SELECT toUInt8(count() > 0) AS any FROM {from}");
+        let rows: Vec<Row> = self.client.rows(action, &sql).await?;
+        Ok(rows.first().is_some_and(|row| row.any == 1))
     }
 
     /// What was replaced, and what only the other setting of `history` has.

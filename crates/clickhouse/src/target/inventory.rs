@@ -106,11 +106,7 @@ impl Found {
         let key = self.sorting_key.replace('`', "");
         // a key of one column is kept with the parentheses it was written in
         let key = key.strip_prefix('(').and_then(|key| key.strip_suffix(')')).unwrap_or(&key);
-        let mut sorted: Vec<&str> = plan.sort_key().collect();
-        if kind == TableKind::Log {
-            sorted.push("_version");
-        }
-        if key != sorted.join(", ") {
+        if key != plan.sort_key().collect::<Vec<_>>().join(", ") {
             difference.conflict = Some(format!("it is sorted by ({key}), the source's key is another"));
             return difference;
         }
