@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use walhouse_lab::house::House;
 use walhouse_lab::postgres::{Server, Version};
 
 use super::{Comparison, time_program, until};
+use crate::engine::Engine;
 
 const TABLE: &str = "CREATE TABLE copied (id bigint PRIMARY KEY, quantity int, amount bigint, name text, \
     note varchar(50), created timestamptz, price numeric(18,2), weight float8)";
@@ -26,18 +27,23 @@ pub(super) async fn run(program: &Path, rows: u64, runs: usize) -> Result<Compar
     client.batch_execute("VACUUM (ANALYZE, FREEZE) copied").await?;
     client.batch_execute("CHECKPOINT").await?;
     let url = postgres.url();
+    let engine = Engine::start(program).await?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for run in 0..runs {
+    // The first run of each warms up and does not count.
+    for run in 0..=runs {
         let copy = "COPY copied TO STDOUT (FORMAT binary)";
-        theirs.push(time_program("psql", &["--no-psqlrc", "--quiet", "--dbname", &url, "--command", copy])?);
-        ours.push(walhouse(program, &url, rows, run).await?);
+        let their = time_program("psql", &["--no-psqlrc", "--quiet", "--dbname", &url, "--command", copy])?;
+        let our = walhouse(program, &url, &engine, rows, run).await?;
+        if run > 0 {
+            theirs.push(their);
+            ours.push(our);
+        }
     }
     Ok(Comparison::new(rows, 0.6, "psql COPY binary", ours, theirs))
 }
 
 /// Seconds from the start of `walhouse run` until all rows are in the view. The engine runs already.
-async fn walhouse(program: &Path, url: &str, rows: u64, run: usize) -> Result<f64> {
-    let engine = crate::engine::Engine::start(program).await?;
+async fn walhouse(program: &Path, url: &str, engine: &Engine, rows: u64, run: usize) -> Result<f64> {
     let slot =
         format!("slot = \"bench_copy_{run}\"\npublication = \"bench_copy_{run}\"\ntables = [\"public.copied\"]\n");
     let mut house = House::builder(program, url).postgres(&slot).clickhouse_url(engine.url()).build()?;
@@ -46,5 +52,9 @@ async fn walhouse(program: &Path, url: &str, rows: u64, run: usize) -> Result<f6
     until(&house, "SELECT count() FROM view_copied_last_rec", rows, PATIENCE).await?;
     let seconds = started.elapsed().as_secs_f64();
     house.terminate(Duration::from_secs(20)).await?;
+    let teardown = house.command(&["teardown", "--tables", "--yes"]).output()?;
+    if !teardown.status.success() {
+        bail!("walhouse teardown failed: {}", String::from_utf8_lossy(&teardown.stderr));
+    }
     Ok(seconds)
 }

@@ -9,6 +9,7 @@ use walhouse_lab::house::House;
 use walhouse_lab::postgres::{Server, Version};
 
 use super::{Comparison, time_program, until};
+use crate::engine::Engine;
 
 const TABLE: &str = "CREATE TABLE streamed (id bigint PRIMARY KEY, quantity int, amount bigint, name text, \
     note varchar(50), created timestamptz, price numeric(18,2), weight float8)";
@@ -34,7 +35,7 @@ pub(super) async fn run(program: &Path, rows: u64, runs: usize) -> Result<Compar
 /// Seconds of walhouse and of pg_recvlogical.
 async fn both(program: &Path, postgres: &Server, client: &Client, rows: u64, run: usize) -> Result<(f64, f64)> {
     let name = format!("bench_stream_{run}");
-    let engine = crate::engine::Engine::start(program).await?;
+    let engine = Engine::start(program).await?;
     let lines = format!("slot = \"{name}\"\npublication = \"{name}\"\ntables = [\"public.streamed\"]\n");
     let mut house = House::builder(program, postgres.url()).postgres(&lines).clickhouse_url(engine.url()).start()?;
     house.ready(READY).await?;
