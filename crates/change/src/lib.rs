@@ -6,9 +6,9 @@
 //! what survives a restart; [`Source`] and [`Sink`] move batches, [`Origin`] and [`Target`]
 //! are everything else that a pipeline asks of the two ends.
 //!
-//! With the feature `testing` come both ends in memory ([`memory`]), a wrapper that injects
-//! faults ([`faults`]) and the suite that every implementation of the contracts passes
-//! ([`conformance`]).
+//! With the feature `testing` come both ends in memory (`memory`), a wrapper that injects
+//! faults (`faults`) and the suite that every implementation of the contracts passes
+//! (`conformance`).
 //!
 //! No I/O happens here. Architecture invariant: this crate names no database.
 
