@@ -11,11 +11,12 @@ use serde::Deserialize;
 use crate::build::workspace;
 
 /// What each room may import of ours in its program code. Tests may use the lab and the engine as well.
-const WALLS: [(&str, &[&str]); 10] = [
+const WALLS: [(&str, &[&str]); 11] = [
     ("walhouse-value", &[]),
     ("walhouse-change", &["walhouse-value"]),
     ("walhouse-postgres", &["walhouse-change", "walhouse-value"]),
     ("walhouse-clickhouse", &["walhouse-change", "walhouse-value"]),
+    ("walhouse-kafka", &["walhouse-change", "walhouse-value"]),
     ("walhouse-pipeline", &["walhouse-change"]),
     ("walhouse-server", &["walhouse-pipeline", "walhouse-change"]),
     ("walhouse-chdb", &[]),
@@ -27,6 +28,7 @@ const WALLS: [(&str, &[&str]); 10] = [
             "walhouse-change",
             "walhouse-postgres",
             "walhouse-clickhouse",
+            "walhouse-kafka",
             "walhouse-pipeline",
             "walhouse-server",
             "walhouse-chdb",

@@ -1,0 +1,8 @@
+//! What was recorded from a real Debezium comes out of the encoder in the same bytes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod golden;
+mod pgoutput;
+mod right;
+mod scenario;

@@ -1,0 +1,335 @@
+//! A recorded scenario: its connector, its catalog, its frames, and what the encoder makes of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::Value as Json;
+use walhouse_change::{
+    BatchBuilder, Column, Lsn, OldImage, Permit, ReplicaIdentity, Span, TableName, TableSchema, Transaction,
+};
+use walhouse_kafka::{ColumnFacts, Edges, Encoder, Error, LogicalMessage, Options, Record, TableFacts, UniqueIndex};
+use walhouse_value::{CatalogType, PgType};
+
+use crate::pgoutput::{self, Field, Frame};
+
+pub(crate) struct Scenario {
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) meta: Json,
+    catalog: Json,
+    frames: Vec<(u64, Frame)>,
+    pub(crate) messages: Vec<Json>,
+}
+
+/// Sets the catalog back to what it was at a table's nth Relation message, where the recordings of
+/// its start and end do not tell.
+pub(crate) type Rewind = fn(nth: usize, facts: &mut TableFacts);
+
+/// What a replay needs to know beside the recording.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Hints {
+    pub(crate) rewind: Option<Rewind>,
+    /// Transactions (counted from 0) before which the connector's task was started anew.
+    pub(crate) restarts: &'static [usize],
+}
+
+fn lines(text: &str) -> Vec<Json> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+impl Scenario {
+    pub(crate) fn load(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        let meta: Json = serde_json::from_str(&read("meta.json")).unwrap();
+        let connector: Json = serde_json::from_str(&read("connector.json")).unwrap();
+        let mut config: BTreeMap<String, String> = connector["config"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .collect();
+        config.insert("database.dbname".into(), meta["database"].as_str().unwrap().into());
+        config.insert("walhouse.oddities".into(), "true".into());
+        let frames = lines(&read("pgoutput.jsonl"))
+            .iter()
+            .map(|line| {
+                let frame = pgoutput::parse(pgoutput::base64(line["data"].as_str().unwrap()));
+                (line["lsn"].as_u64().unwrap(), frame)
+            })
+            .collect();
+        Self {
+            catalog: serde_json::from_str(&read("catalog.json")).unwrap(),
+            messages: lines(&read("messages.jsonl")),
+            frames,
+            config,
+            meta,
+        }
+    }
+
+    /// What the encoder makes of the frames, up to the error that stops it.
+    pub(crate) fn replay(&self, hints: Hints) -> (Vec<Record>, Option<Error>) {
+        let mut replay = Replay {
+            scenario: self,
+            hints,
+            encoder: self.encoder(),
+            facts: HashMap::new(),
+            transactions: 0,
+            seen: HashMap::new(),
+            relations: HashMap::new(),
+            out: Vec::new(),
+            transaction: Transaction { xid: 0, commit_lsn: Lsn(0), commit_time: 0 },
+            begin: 0,
+            index: 0,
+            pending: Pending::default(),
+        };
+        let error = replay.run().err();
+        (replay.out, error)
+    }
+
+    fn encoder(&self) -> Encoder {
+        let options = Options::parse(&self.config, &BTreeMap::new()).unwrap();
+        let mut encoder = Encoder::new(options, []);
+        for state in ["at_start", "at_end"] {
+            for ty in self.catalog[state]["types"].as_array().into_iter().flatten() {
+                if let Some(labels) = ty["labels"].as_array() {
+                    let labels = labels.iter().map(|label| label.as_str().unwrap().to_owned()).collect();
+                    encoder.set_enum(ty["oid"].as_u64().unwrap() as u32, labels);
+                }
+            }
+        }
+        encoder
+    }
+
+    fn ty(&self, oid: u32, typmod: i32) -> PgType {
+        if let Some(known) = PgType::builtin(oid, typmod) {
+            return known;
+        }
+        let find = |state: &str| {
+            let types = self.catalog[state]["types"].as_array()?;
+            types.iter().find(|ty| ty["oid"] == oid).cloned()
+        };
+        let Some(row) = find("at_start").or_else(|| find("at_end")) else {
+            return PgType::new(oid, typmod, format!("unknown_{oid}"), walhouse_value::Class::Other);
+        };
+        let number = |key: &str| row[key].as_i64().unwrap();
+        let typtype = row["typtype"].as_str().unwrap().as_bytes()[0];
+        let name = row["name"].as_str().unwrap();
+        let element = number("elem") as u32;
+        let is_array = name.starts_with('_') && element != 0;
+        PgType::from_catalog(CatalogType {
+            oid,
+            typmod: if typtype == b'd' { number("typmod") as i32 } else { typmod },
+            name: name.to_owned(),
+            typtype,
+            element: is_array.then(|| self.ty(element, -1)),
+            base: (typtype == b'd').then(|| self.ty(number("base") as u32, number("typmod") as i32)),
+        })
+    }
+
+    /// The table as the catalog had it at its `nth` Relation message, as far as that was recorded:
+    /// column by column, from the recording that is nearer.
+    fn facts(&self, oid: u32, nth: usize, last: usize, columns: &[String]) -> Option<TableFacts> {
+        let find = |state: &str| {
+            let tables = self.catalog[state]["tables"].as_array().unwrap();
+            tables.iter().find(|table| table["oid"] == oid).map(|table| table_facts(oid, table))
+        };
+        let later = nth > 0 && nth == last;
+        let (near, far) = if later { ("at_end", "at_start") } else { ("at_start", "at_end") };
+        let (near, far) = (find(near), find(far));
+        let mut facts = near.clone().or_else(|| far.clone())?;
+        facts.columns = columns
+            .iter()
+            .filter_map(|name| {
+                let known = |facts: &Option<TableFacts>| {
+                    let mut columns = facts.iter().flat_map(|facts| &facts.columns);
+                    columns.find(|column| column.name == *name).cloned()
+                };
+                known(&near).or_else(|| known(&far))
+            })
+            .collect();
+        Some(facts)
+    }
+}
+
+fn table_facts(oid: u32, table: &Json) -> TableFacts {
+    let columns = table["columns"].as_array().unwrap().iter().map(|column| ColumnFacts {
+        name: column["name"].as_str().unwrap().to_owned(),
+        not_null: column["notnull"].as_bool().unwrap(),
+        default: column["default"].as_str().filter(|_| column["generated"] == "").map(str::to_owned),
+    });
+    let mut facts = TableFacts { relid: oid, columns: columns.collect(), ..TableFacts::default() };
+    for index in table["indexes"].as_array().into_iter().flatten() {
+        let (name, columns) = index_columns(index["def"].as_str().unwrap());
+        if index["primary"] == true {
+            facts.primary_key = columns.unwrap();
+        } else if index["unique"] == true {
+            facts.unique_indexes.push(UniqueIndex { name, columns });
+        }
+    }
+    facts
+}
+
+/// Name and columns of `CREATE UNIQUE INDEX name ON s.t USING btree (a, "B")`.
+fn index_columns(definition: &str) -> (String, Option<Vec<String>>) {
+    let name = definition.split(" INDEX ").nth(1).unwrap().split(" ON ").next().unwrap().trim_matches('"');
+    let list = definition.split(" USING btree (").nth(1).unwrap();
+    let mut columns = Vec::new();
+    let mut current = String::new();
+    let mut quoted = false;
+    for character in list.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '(' if !quoted => return (name.to_owned(), None),
+            ',' | ')' if !quoted => {
+                columns.push(std::mem::take(&mut current).trim().to_owned());
+                if character == ')' {
+                    break;
+                }
+            }
+            other => current.push(other),
+        }
+    }
+    (name.to_owned(), Some(columns))
+}
+
+#[derive(Default)]
+struct Pending {
+    builder: BatchBuilder,
+    data: BytesMut,
+}
+
+impl Pending {
+    fn spans(&mut self, fields: &[Field]) -> Vec<Span> {
+        fields
+            .iter()
+            .map(|field| {
+                let offset = self.data.len() as u32;
+                self.data.extend_from_slice(&field.bytes);
+                Span { offset, len: field.bytes.len() as u32, kind: field.kind }
+            })
+            .collect()
+    }
+}
+
+struct Replay<'a> {
+    scenario: &'a Scenario,
+    hints: Hints,
+    encoder: Encoder,
+    facts: HashMap<u32, TableFacts>,
+    transactions: usize,
+    seen: HashMap<u32, usize>,
+    relations: HashMap<u32, Arc<TableSchema>>,
+    out: Vec<Record>,
+    transaction: Transaction,
+    begin: u64,
+    index: u64,
+    pending: Pending,
+}
+
+impl Replay<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        for (lsn, frame) in &self.scenario.frames {
+            self.frame(*lsn, frame)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, end: Option<u64>) -> Result<(), Error> {
+        let Pending { mut builder, data } = std::mem::take(&mut self.pending);
+        if let Some(end) = end {
+            builder.progress(Lsn(end));
+        }
+        let batch = builder.finish(data.freeze(), Permit::default());
+        let edges = Edges { begin: Lsn(self.begin), end: Lsn(end.unwrap_or(0)) };
+        self.encoder.encode(&batch, &[edges], &mut self.out)?;
+        Ok(())
+    }
+
+    fn frame(&mut self, lsn: u64, frame: &Frame) -> Result<(), Error> {
+        self.index += 1;
+        let at = (Lsn(lsn), self.index);
+        match frame {
+            Frame::Begin { commit_lsn, time, xid } => {
+                if self.hints.restarts.contains(&self.transactions) {
+                    self.encoder = self.scenario.encoder();
+                    self.facts.values().cloned().for_each(|facts| self.encoder.set_table(facts));
+                }
+                self.transactions += 1;
+                self.transaction = Transaction { xid: *xid, commit_lsn: Lsn(*commit_lsn), commit_time: *time };
+                self.begin = lsn;
+                self.index = 0;
+                self.pending.builder.begin(self.transaction);
+            }
+            Frame::Commit => self.flush(Some(lsn))?,
+            Frame::Relation { .. } => self.relation(frame),
+            Frame::Insert { oid, new } => {
+                let table = self.pending.builder.schema(&self.relations[oid]);
+                let spans = self.pending.spans(new);
+                self.pending.builder.insert(table, at.0, at.1, &spans);
+            }
+            Frame::Update { oid, old, new } => {
+                let table = self.pending.builder.schema(&self.relations[oid]);
+                let new = self.pending.spans(new);
+                let old = old.as_ref().map(|(kind, fields)| (image(*kind), self.pending.spans(fields)));
+                let old = old.as_ref().map(|(kind, spans)| (*kind, spans.as_slice()));
+                self.pending.builder.update(table, at.0, at.1, &new, old);
+            }
+            Frame::Delete { oid, old } => {
+                let table = self.pending.builder.schema(&self.relations[oid]);
+                let spans = self.pending.spans(&old.1);
+                self.pending.builder.delete(table, at.0, at.1, (image(old.0), &spans));
+            }
+            Frame::Truncate { oids } => {
+                let tables = oids.iter().map(|oid| self.pending.builder.schema(&self.relations[oid])).collect();
+                self.pending.builder.truncate(tables, at.0, at.1);
+            }
+            Frame::Message { transactional, prefix, content } => {
+                if *transactional {
+                    self.flush(None)?;
+                    self.pending.builder.begin(self.transaction);
+                }
+                let message = LogicalMessage { transactional: *transactional, lsn: Lsn(lsn), prefix, content };
+                self.encoder.message(&message, &mut self.out)?;
+            }
+            Frame::Other => {}
+        }
+        Ok(())
+    }
+
+    fn relation(&mut self, frame: &Frame) {
+        let Frame::Relation { oid, schema, name, identity, columns } = frame else { return };
+        let same = |frame: &&(u64, Frame)| matches!(&frame.1, Frame::Relation { oid: other, .. } if other == oid);
+        let last = self.scenario.frames.iter().filter(same).count() - 1;
+        let nth = self.seen.entry(*oid).or_default();
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        if let Some(mut facts) = self.scenario.facts(*oid, *nth, last, &names) {
+            if let Some(rewind) = self.hints.rewind {
+                rewind(*nth, &mut facts);
+            }
+            self.facts.insert(*oid, facts.clone());
+            self.encoder.set_table(facts);
+        }
+        *nth += 1;
+        let relation = TableSchema {
+            relid: *oid,
+            name: TableName::new(schema.as_str(), name.as_str()),
+            identity: ReplicaIdentity::from_byte(*identity).unwrap(),
+            columns: columns
+                .iter()
+                .map(|column| Column { name: column.name.clone(), ty: self.scenario.ty(column.oid, column.typmod) })
+                .collect(),
+            key: (0..columns.len()).filter(|index| columns[*index].key).collect(),
+        };
+        self.relations.insert(*oid, Arc::new(relation));
+    }
+}
+
+fn image(kind: u8) -> OldImage {
+    if kind == b'O' { OldImage::Full } else { OldImage::Key }
+}
+
+pub(crate) fn text(bytes: Option<&Bytes>) -> Option<String> {
+    bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+}
