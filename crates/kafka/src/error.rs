@@ -39,6 +39,12 @@ pub enum Error {
         /// `schema.table`.
         table: String,
     },
+    /// A key's column is beyond the columns that a snapshot takes (only with `walhouse.oddities`).
+    #[error("reading {table}: data row is smaller than a column index")]
+    SnapshotKey {
+        /// `schema.table`.
+        table: String,
+    },
     /// A transformation cannot be applied to this record.
     #[error("transforming with {name}: {problem}")]
     Transform {

@@ -31,7 +31,10 @@ pub(crate) fn adjust(name: &str, adjustment: Adjustment) -> String {
             || character == '_'
             || (index > 0 && (character.is_ascii_digit() || character == '.'))
     };
-    if adjustment == Adjustment::None || name.chars().enumerate().all(|(index, letter)| valid(index, letter)) {
+    let underscore = adjustment == Adjustment::AvroUnicode && name.contains('_');
+    if adjustment == Adjustment::None
+        || !underscore && name.chars().enumerate().all(|(index, letter)| valid(index, letter))
+    {
         return name.to_owned();
     }
     let mut out = String::with_capacity(name.len() + 1);

@@ -23,6 +23,8 @@ pub(crate) struct ColumnPlan {
     schema: Arc<Schema>,
     ty: ColumnType,
     mask: Option<Mask>,
+    /// Not in the rows that 2.4.2's snapshot reads.
+    absent: bool,
 }
 
 /// What a row's values are read from.
@@ -34,7 +36,7 @@ pub(crate) struct Images<'a> {
 
 impl ColumnPlan {
     fn value(&self, images: &Images<'_>, table: &str, options: &TypeOptions) -> Result<Value> {
-        let mut wire = images.image.value(self.index);
+        let mut wire = if self.absent { Wire::Null } else { images.image.value(self.index) };
         if matches!(wire, Wire::Unchanged)
             && let Some(old) = images.old
         {
@@ -92,6 +94,8 @@ impl RowPlan {
 /// Everything that a table's changes need.
 pub(crate) struct TablePlan {
     pub(crate) captured: bool,
+    /// Made for a snapshot's rows.
+    pub(crate) snapshot: bool,
     pub(crate) topic: Arc<str>,
     pub(crate) schema: String,
     pub(crate) table: String,
@@ -107,6 +111,7 @@ pub(crate) struct TablePlan {
 /// What a plan is made of.
 pub(crate) struct Planner<'a> {
     pub(crate) options: &'a Options,
+    pub(crate) types: &'a TypeOptions,
     pub(crate) common: &'a Common,
     pub(crate) labels: &'a HashMap<u32, Vec<String>>,
 }
@@ -114,7 +119,8 @@ pub(crate) struct Planner<'a> {
 impl Planner<'_> {
     pub(crate) fn plan(&self, relation: &TableSchema, facts: Option<&TableFacts>) -> TablePlan {
         let options = self.options;
-        let rename = |name: &str| if options.oddities { names::garbled(name) } else { name.to_owned() };
+        let garbles = options.oddities && !self.types.snapshot;
+        let rename = |name: &str| if garbles { names::garbled(name) } else { name.to_owned() };
         let (schema, table) = (rename(&relation.name.schema), rename(&relation.name.name));
         // A table whose name was garbled is not found in the catalog.
         let known = schema == relation.name.schema && table == relation.name.name;
@@ -129,17 +135,19 @@ impl Planner<'_> {
         for (index, column) in relation.columns.iter().enumerate() {
             let column_name = rename(&column.name);
             let Some((base, ty)) = self.column(column, &column_name, facts, &mut fatal, &name) else { continue };
+            let taken = options.columns.takes(&name, &column_name);
             let plan = |schema: Schema, mask: Option<Mask>| ColumnPlan {
                 index,
                 name: names::adjust(&column_name, options.field_names),
                 schema: schema.into(),
                 ty: ty.clone(),
                 mask,
+                absent: !taken && self.types.snapshot && options.oddities,
             };
             if let Some(position) = key_names.iter().position(|key| *key == column_name) {
                 keys.push((position, plan(base.variant(), None)));
             }
-            if options.columns.takes(&name, &column_name) {
+            if taken {
                 let (schema, mask) = self.decorate(base, &name, column, &column_name);
                 columns.push(plan(schema, mask));
             }
@@ -148,12 +156,18 @@ impl Planner<'_> {
             keys.sort_by_key(|(position, _)| *position);
         }
         let keys: Vec<ColumnPlan> = keys.into_iter().map(|(_, plan)| plan).collect();
+        // A snapshot's row is as long as its last taken column: a key column beyond it is an error.
+        let width = columns.last().map_or(0, |column: &ColumnPlan| column.index + 1);
+        if keys.iter().any(|key| key.absent && key.index >= width) {
+            fatal = Some(Error::SnapshotKey { table: name.to_string() });
+        }
         let schema_name = |suffix: &str| names::adjust(&format!("{topic}.{suffix}"), options.schema_names);
         let row = row_plan(columns, &schema_name("Value"), true);
         let key = (!keys.is_empty()).then(|| row_plan(keys, &schema_name("Key"), false));
         let envelope = self.common.envelope(&row.schema, &schema_name("Envelope")).into();
         TablePlan {
             captured: options.captures(&name),
+            snapshot: self.types.snapshot,
             topic: topic.into(),
             id: name.to_string(),
             schema,
@@ -187,11 +201,11 @@ impl Planner<'_> {
         fatal: &mut Option<Error>,
         table: &TableName,
     ) -> Option<(Schema, ColumnType)> {
-        let options = &self.options.types;
+        let options = self.types;
         let labels = |oid: u32| self.labels.get(&oid).map(Vec::as_slice).unwrap_or_default();
         let (schema, ty) = types::column_type(&column.ty, options, labels)?;
-        // 2.4.2 does not read the catalog's entry of a column that it does not take, even for the key.
-        let taken = self.options.columns.takes(table, name);
+        // While streaming, 2.4.2 knows nothing of a column that it does not take, even for the key.
+        let taken = self.types.snapshot || self.options.columns.takes(table, name);
         let facts = facts.filter(|_| taken).and_then(|facts| facts.column(name));
         let expression = facts.and_then(|facts| facts.default.as_deref());
         let default = match expression.map(|text| types::default_value(text, &column.ty, &ty, options)) {
@@ -212,7 +226,7 @@ impl Planner<'_> {
         let base = column.ty.base();
         let mut schema = schema;
         if columns.propagates(table, name, types::type_name(&column.ty)) {
-            for (key, value) in source_type(&column.ty, name) {
+            for (key, value) in source_type(&column.ty, name, self.types.snapshot) {
                 schema = schema.parameter(key, value);
             }
         }
@@ -244,7 +258,7 @@ fn differ_by_case(relation: &TableSchema) -> Option<Error> {
 }
 
 /// Parameters that tell a column's type at the source.
-fn source_type(ty: &PgType, name: &str) -> Vec<(&'static str, String)> {
+fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, String)> {
     let base = ty.base();
     let (length, scale) = match &base.class {
         Class::Numeric { precision, scale } => {
@@ -265,10 +279,14 @@ fn source_type(ty: &PgType, name: &str) -> Vec<(&'static str, String)> {
         Class::Timestamp => (23 + base.typmod, base.typmod),
         _ => (i32::MAX, 0),
     };
-    vec![
+    let unbounded = snapshot && matches!(base.class, Class::NumericUnbounded);
+    let mut parameters = vec![
         ("__debezium.source.column.type", types::type_name(ty).to_uppercase()),
-        ("__debezium.source.column.length", length.to_string()),
-        ("__debezium.source.column.scale", scale.to_string()),
-        ("__debezium.source.column.name", name.to_owned()),
-    ]
+        ("__debezium.source.column.length", if unbounded { "0".to_owned() } else { length.to_string() }),
+    ];
+    if !unbounded {
+        parameters.push(("__debezium.source.column.scale", scale.to_string()));
+    }
+    parameters.push(("__debezium.source.column.name", name.to_owned()));
+    parameters
 }

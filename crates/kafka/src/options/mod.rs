@@ -62,6 +62,8 @@ pub(crate) struct TypeOptions {
     pub(crate) unknown: bool,
     pub(crate) placeholder: Vec<u8>,
     pub(crate) oddities: bool,
+    /// The values are a snapshot's: 2.4.2 reads those through JDBC.
+    pub(crate) snapshot: bool,
 }
 
 /// A connector's options.
@@ -247,6 +249,7 @@ impl Reader<'_> {
             unknown: self.flag("include.unknown.datatypes", false)?,
             placeholder: placeholder_bytes(&placeholder),
             oddities,
+            snapshot: false,
         })
     }
 

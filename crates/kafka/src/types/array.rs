@@ -1,25 +1,22 @@
 //! Arrays: Postgres' literal, element by element.
 
+use super::Unfit;
 use super::clock::{self, DAY_MILLIS};
 use super::scalar::Scalar;
-use super::{Unfit, scalar};
 use crate::options::TypeOptions;
 use crate::value::Value;
 
 /// What 2.4.2 does to elements and not to scalars of the same type.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Elements {
-    /// Dates, whose infinities come out as other numbers.
-    pub(super) date_like: bool,
+    /// Of a type that 2.4.2 has a placeholder for.
+    pub(super) placeholder: bool,
     /// Times of at most three digits, which do not fit the schema of their own array.
     pub(super) short_time: bool,
     /// An element may not be null.
     pub(super) required: bool,
 }
 
-/// Days that Debezium's reading of an infinite date in an array comes to.
-const INFINITY_DAYS: i64 = -622_191_234;
-const NEGATIVE_INFINITY_DAYS: i64 = -625_821_272;
 /// What it makes of `-infinity` in an array of timestamps with zone.
 const NEGATIVE_INFINITY: &str = "+292269055-12-02T23:00:00.000000Z";
 
@@ -67,17 +64,15 @@ fn append(
                 append(values, element, elements, item, options)?;
             }
         }
-        Item::Text(text) if options.oddities => values.push(odd(element, elements, &text, options)?),
+        Item::Text(text) if options.oddities => values.push(odd(element, &text, options)?),
         Item::Text(text) => values.push(element.convert(&text, options)?),
     }
     Ok(())
 }
 
 /// An element as 2.4.2 reads it, through `java.sql` types.
-fn odd(element: Scalar, elements: Elements, text: &[u8], options: &TypeOptions) -> Result<Value, Unfit> {
+fn odd(element: Scalar, text: &[u8], options: &TypeOptions) -> Result<Value, Unfit> {
     match (element, text) {
-        (Scalar::Date, b"infinity") if elements.date_like => Ok(Value::Int(INFINITY_DAYS)),
-        (Scalar::Date, b"-infinity") if elements.date_like => Ok(Value::Int(NEGATIVE_INFINITY_DAYS)),
         (Scalar::TimestampTz(_), b"-infinity") => Ok(Value::text(NEGATIVE_INFINITY)),
         (Scalar::TimeMicros, _) => {
             let millis = clock::time(text).ok_or(Unfit)? / 1000;
@@ -87,9 +82,8 @@ fn odd(element: Scalar, elements: Elements, text: &[u8], options: &TypeOptions) 
             let micros = clock::time_with_zone(text).ok_or(Unfit)?;
             Ok(Value::Str(clock::zoned_time_text(micros / 1_000_000 * 1_000_000)))
         }
-        (Scalar::VariableDecimal, _) => {
-            let decimal = crate::java::decimal::Decimal::parse(text).ok_or(Unfit)?;
-            Ok(scalar::variable_decimal(decimal))
+        (Scalar::Date | Scalar::TimestampMillis | Scalar::TimestampMicros | Scalar::TimestampTz(_), _) => {
+            element.through_jdbc(text)
         }
         _ => element.convert(text, options),
     }

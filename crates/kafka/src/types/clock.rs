@@ -153,6 +153,26 @@ pub(crate) fn timestamp(text: &[u8], zoned: bool) -> Option<Instant> {
         .then_some(Instant { seconds: days * DAY_SECONDS + micros / 1_000_000 - offset, micros: micros % 1_000_000 })
 }
 
+/// A timestamp as `java.util.GregorianCalendar` reads it: Julian before 1582-10-15.
+pub(crate) fn julian_timestamp(text: &[u8], zoned: bool) -> Option<Instant> {
+    let instant = timestamp(text, zoned)?;
+    let (date, bc) = era(text);
+    let mut at = 0;
+    let days = read_date(date, &mut at, bc)?;
+    if days >= GREGORIAN_START {
+        return Some(instant);
+    }
+    let (year, month, day) = civil_from_days(days);
+    let shift = days_from_julian(year, month, day) - days;
+    Some(Instant { seconds: instant.seconds + shift * DAY_SECONDS, ..instant })
+}
+
+fn days_from_julian(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    year.div_euclid(4) * 1461 + year.rem_euclid(4) * 365 + of_year - 719_470
+}
+
 /// Microseconds since midnight of a time with zone, shifted to UTC and wrapped into the day.
 pub(crate) fn time_with_zone(text: &[u8]) -> Option<i64> {
     let mut at = 0;

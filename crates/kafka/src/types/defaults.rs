@@ -74,7 +74,7 @@ fn is_clock(expression: &str, class: &Class) -> bool {
 
 fn placeholder(scalar: Scalar, class: &Class) -> Option<Value> {
     Some(match scalar {
-        Scalar::Bool | Scalar::BitBool => Value::Bool(false),
+        Scalar::Bool | Scalar::BitBool | Scalar::VarBitBool => Value::Bool(false),
         Scalar::Json => Value::text("{}"),
         Scalar::Uuid => Value::text("00000000-0000-0000-0000-000000000000"),
         Scalar::Text if matches!(class, Class::Enum) => return None,
@@ -128,7 +128,8 @@ fn value(literal: &str, scalar: Scalar, options: &TypeOptions) -> Default {
             let yes = ["true", "t", "yes", "y", "on", "1"];
             Some(Value::Bool(yes.contains(&literal.to_ascii_lowercase().as_str())))
         }
-        Scalar::BitBool => Some(Value::Bool(bytes.contains(&b'1'))),
+        Scalar::BitBool | Scalar::VarBitBool => Some(Value::Bool(bytes.contains(&b'1'))),
+        Scalar::Bits if !options.oddities && bytes.iter().any(|bit| !matches!(bit, b'0' | b'1')) => None,
         Scalar::Bits => Some(Value::Bytes(bit_bytes(bytes))),
         Scalar::Decimal(scale) => match Decimal::parse(bytes) {
             Some(decimal) if decimal.scale() > scale && options.oddities => return Default::Unfit,

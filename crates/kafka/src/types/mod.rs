@@ -58,6 +58,7 @@ impl ColumnType {
         let text = || Value::Str(String::from_utf8_lossy(bytes).into_owned());
         let element = match self {
             Self::AlwaysNull => return Ok(Value::Null),
+            Self::Array(_, elements) if options.oddities && !elements.placeholder => return Err(Unfit),
             Self::Array(element, _) => element,
             Self::Scalar(scalar) => {
                 return match scalar {
@@ -80,7 +81,7 @@ impl ColumnType {
             Scalar::Text | Scalar::Json => Ok(Value::Array(vec![text()])),
             Scalar::Uuid => Ok(Value::Array(vec![Value::Str(digest::name_uuid(bytes))])),
             Scalar::Int | Scalar::Date => {
-                Ok(Value::Array(bytes.iter().map(|byte| Value::Int(i64::from(*byte))).collect()))
+                Ok(Value::Array(bytes.iter().map(|byte| Value::Int(i64::from(*byte as i8))).collect()))
             }
             Scalar::Bytea if options.binary == BinaryMode::Bytes => Ok(Value::Array(vec![Value::Bytes(bytes.clone())])),
             _ => Err(Unfit),
@@ -128,7 +129,10 @@ pub(crate) fn column_type<'a>(
     let (schema, scalar) = scalar_type(element, &known, &labels)?;
     let is_time = matches!(element.class, Class::Time);
     let elements = array::Elements {
-        date_like: matches!(element.class, Class::Date),
+        placeholder: matches!(
+            type_name(element),
+            "text" | "varchar" | "json" | "jsonb" | "int4" | "int8" | "date" | "uuid" | "bytea"
+        ),
         short_time: matches!(scalar, Scalar::TimeMillis),
         required: matches!(element.class, Class::Enum) && options.oddities,
     };

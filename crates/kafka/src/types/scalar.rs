@@ -5,7 +5,7 @@ use walhouse_value::{Class, PgType};
 use super::clock::{self, Interval};
 use super::{Unfit, shape};
 use crate::java::decimal::Decimal;
-use crate::java::{base64, digest};
+use crate::java::{base64, digest, float};
 use crate::options::{BinaryMode, DecimalMode, TimeMode, TypeOptions};
 use crate::schema::{self, Field, Schema, Type};
 use crate::text::{CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP};
@@ -34,6 +34,8 @@ pub(crate) enum Scalar {
     Uuid,
     Bytea,
     BitBool,
+    /// `varbit(1)`, null in 2.4.2's snapshots.
+    VarBitBool,
     Bits,
     Date,
     TimeMillis,
@@ -108,6 +110,7 @@ pub(super) fn scalar_type(ty: &PgType, options: &TypeOptions) -> Option<(Schema,
         Class::Uuid => text("io.debezium.data.Uuid", Scalar::Uuid),
         Class::Json | Class::Jsonb => text("io.debezium.data.Json", Scalar::Json),
         Class::Bit => Some(bits(if ty.typmod < 0 { 1 } else { ty.typmod })),
+        Class::VarBit if ty.typmod == 1 => plain(Type::Boolean, Scalar::VarBitBool),
         Class::VarBit => Some(bits(if ty.typmod < 0 { i32::MAX } else { ty.typmod })),
         Class::Date | Class::Time | Class::Timestamp | Class::TimestampTz | Class::TimeTz | Class::Interval => {
             Some(temporal(ty, options))
@@ -288,12 +291,22 @@ fn money_value(text: &[u8]) -> Result<Decimal, Unfit> {
     Decimal::parse(&number).ok_or(Unfit)
 }
 
+/// Java's text of the double that 2.4.2's snapshots read.
+fn money_as_double(text: &[u8]) -> Result<String, Unfit> {
+    let money: f64 = parse(money_value(text)?.plain().as_bytes())?;
+    Ok(float::double(money))
+}
+
 /// Microseconds that stand for the infinities, as pgjdbc has them.
 const INFINITY_MICROS: i64 = 9_223_372_036_825_200_000;
 const NEGATIVE_INFINITY_MICROS: i64 = -9_223_372_036_832_400_000;
 /// Days that Debezium's reading of the infinities comes to.
 const INFINITY_DAYS: i64 = -2_147_472_692;
 const NEGATIVE_INFINITY_DAYS: i64 = -2_147_472_691;
+
+/// The same, where it reads them through `java.sql.Date`.
+const JDBC_INFINITY_DAYS: i64 = -622_191_234;
+const JDBC_NEGATIVE_INFINITY_DAYS: i64 = -625_821_272;
 
 fn date(text: &[u8]) -> Result<Value, Unfit> {
     match text {
@@ -360,16 +373,21 @@ impl Scalar {
             }
             Self::VariableDecimal => Decimal::parse(text).map(variable_decimal).ok_or(Unfit),
             Self::NumericText(scale) => numeric_text(text, scale),
+            Self::Money(scale) if options.oddities && options.snapshot => {
+                let text = money_as_double(text)?;
+                Decimal::parse(text.as_bytes()).map(|money| Value::Decimal(money.rounded(scale))).ok_or(Unfit)
+            }
+            Self::MoneyText(_) if options.oddities && options.snapshot => money_as_double(text).map(Value::Str),
             Self::Money(scale) => money_value(text).map(|money| Value::Decimal(money.rounded(scale))),
             Self::MoneyDouble => money_value(text)
                 .map(|money| money.rounded(options.money_scale))
                 .and_then(|money| parse(money.plain().as_bytes()).map(Value::Double)),
             Self::MoneyText(scale) => money_value(text).map(|money| Value::Str(money.rounded(scale).plain())),
-            Self::Name if options.oddities && !options.unknown => Ok(Value::Null),
+            Self::Name if options.oddities && !options.unknown && !options.snapshot => Ok(Value::Null),
             Self::Text | Self::Json | Self::Uuid | Self::Name => string(text),
             Self::Bytea => hex_bytes(text).map(|bytes| binary(bytes, options)),
-            Self::BitBool if text.is_empty() => Ok(Value::Null),
-            Self::BitBool => Ok(Value::Bool(text == b"1")),
+            Self::VarBitBool if text.is_empty() || (options.oddities && options.snapshot) => Ok(Value::Null),
+            Self::BitBool | Self::VarBitBool => Ok(Value::Bool(text == b"1")),
             Self::Bits => Ok(Value::Bytes(bit_bytes(text))),
             Self::HstoreJson => shape::hstore_json(text),
             Self::HstoreMap => shape::hstore_map(text),
@@ -377,6 +395,7 @@ impl Scalar {
             Self::Geometry => shape::geometry(text),
             Self::Unknown => Ok(binary(text.to_vec(), options)),
             Self::UnknownGeometric => Ok(binary(shape::java_numbers(text), options)),
+            _ if options.oddities && options.snapshot => self.through_jdbc(text),
             _ => self.temporal(text),
         }
     }
@@ -401,10 +420,28 @@ impl Scalar {
         }
     }
 
+    /// Dates and times as 2.4.2 reads them through `java.sql` types: infinite dates and years before
+    /// Christ come out as others, timestamps before 1582 are taken for Julian ones.
+    pub(super) fn through_jdbc(self, text: &[u8]) -> Result<Value, Unfit> {
+        let julian = |zoned| clock::julian_timestamp(text, zoned).ok_or(Unfit);
+        match self {
+            _ if text.ends_with(b"infinity") && !matches!(self, Self::Date) => self.temporal(text),
+            Self::Date => match text {
+                b"infinity" => Ok(Value::Int(JDBC_INFINITY_DAYS)),
+                b"-infinity" => Ok(Value::Int(JDBC_NEGATIVE_INFINITY_DAYS)),
+                _ => clock::date(text.strip_suffix(b" BC").unwrap_or(text)).map(Value::Int).ok_or(Unfit),
+            },
+            Self::TimestampMillis => julian(false).map(|instant| Value::Int(instant.epoch_millis())),
+            Self::TimestampMicros => julian(false).map(|instant| Value::Int(instant.epoch_micros())),
+            Self::TimestampTz(scale) => julian(true).map(|instant| Value::Str(clock::zoned_text(instant, scale))),
+            _ => self.temporal(text),
+        }
+    }
+
     /// What stands for a null in a column that may not be null.
     pub(super) fn fallback(self, options: &TypeOptions) -> Value {
         match self {
-            Self::Bool | Self::BitBool => Value::Bool(false),
+            Self::Bool | Self::BitBool | Self::VarBitBool => Value::Bool(false),
             Self::Int
             | Self::Date
             | Self::TimeMillis

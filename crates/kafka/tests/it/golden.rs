@@ -12,10 +12,10 @@ use crate::scenario::{Hints, Scenario, text};
 
 /// A record as it is compared: partition (none for a record without a key), key, value, headers.
 #[derive(PartialEq, Debug)]
-struct Compared {
+pub(crate) struct Compared {
     partition: Option<u64>,
-    key: Option<String>,
-    value: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) value: Option<String>,
     headers: Vec<(String, Option<String>)>,
 }
 
@@ -25,7 +25,7 @@ fn mask(text: String) -> String {
     identity.replace_all(&clock.replace_all(&text, "${1}0"), "String;@0").into_owned()
 }
 
-fn recorded(message: &Json) -> Compared {
+pub(crate) fn recorded(message: &Json) -> Compared {
     let text = |value: &Json| value.as_str().map(str::to_owned);
     let key = text(&message["key_text"]);
     let headers = message["headers"].as_array().unwrap().iter();
@@ -37,7 +37,7 @@ fn recorded(message: &Json) -> Compared {
     }
 }
 
-fn produced(record: &Record, partitions: u32) -> Compared {
+pub(crate) fn produced(record: &Record, partitions: u32) -> Compared {
     let partition = |key: &bytes::Bytes| u64::from(walhouse_kafka::partition(key, partitions));
     Compared {
         partition: record.key.as_ref().map(partition),
@@ -50,7 +50,7 @@ fn produced(record: &Record, partitions: u32) -> Compared {
 /// Records by topic and, where a topic has several, by partition.
 type Streams = BTreeMap<(String, Option<u64>), Vec<Compared>>;
 
-fn partitions(scenario: &Scenario, topic: &str) -> u32 {
+pub(crate) fn partitions(scenario: &Scenario, topic: &str) -> u32 {
     scenario.meta["topics"][topic].as_u64().unwrap_or(1) as u32
 }
 
@@ -88,7 +88,7 @@ fn actual(scenario: &Scenario, records: &[Record]) -> Streams {
 }
 
 /// What differs, as short as it can be said.
-fn difference(left: Option<&str>, right: Option<&str>) -> String {
+pub(crate) fn difference(left: Option<&str>, right: Option<&str>) -> String {
     let (Some(left), Some(right)) = (left, right) else {
         return format!("recorded {left:.400?}\n  produced {right:.400?}");
     };

@@ -6,3 +6,4 @@ mod golden;
 mod pgoutput;
 mod right;
 mod scenario;
+mod snapshot;

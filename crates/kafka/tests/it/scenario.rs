@@ -9,7 +9,9 @@ use serde_json::Value as Json;
 use walhouse_change::{
     BatchBuilder, Column, Lsn, OldImage, Permit, ReplicaIdentity, Span, TableName, TableSchema, Transaction,
 };
-use walhouse_kafka::{ColumnFacts, Edges, Encoder, Error, LogicalMessage, Options, Record, TableFacts, UniqueIndex};
+use walhouse_kafka::{
+    ColumnFacts, Edges, Encoder, Error, LogicalMessage, Options, Record, SnapshotPart, TableFacts, UniqueIndex,
+};
 use walhouse_value::{CatalogType, PgType};
 
 use crate::pgoutput::{self, Field, Frame};
@@ -88,7 +90,7 @@ impl Scenario {
         (replay.out, error)
     }
 
-    fn encoder(&self) -> Encoder {
+    pub(crate) fn encoder(&self) -> Encoder {
         let options = Options::parse(&self.config, &BTreeMap::new()).unwrap();
         let mut encoder = Encoder::new(options, []);
         for state in ["at_start", "at_end"] {
@@ -100,6 +102,78 @@ impl Scenario {
             }
         }
         encoder
+    }
+
+    fn relation(&self, frame: &Frame) -> Option<TableSchema> {
+        let Frame::Relation { oid, schema, name, identity, columns } = frame else { return None };
+        Some(TableSchema {
+            relid: *oid,
+            name: TableName::new(schema.as_str(), name.as_str()),
+            identity: ReplicaIdentity::from_byte(*identity).unwrap(),
+            columns: columns
+                .iter()
+                .map(|column| Column { name: column.name.clone(), ty: self.ty(column.oid, column.typmod) })
+                .collect(),
+            key: (0..columns.len()).filter(|index| columns[*index].key).collect(),
+        })
+    }
+
+    /// Tables of the frames with the rows that were inserted into them.
+    pub(crate) fn inserted(&self) -> Vec<(Arc<TableSchema>, Vec<Vec<Field>>)> {
+        let mut tables: Vec<(Arc<TableSchema>, Vec<Vec<Field>>)> = Vec::new();
+        for (_, frame) in &self.frames {
+            if let Some(relation) = self.relation(frame) {
+                tables.push((relation.into(), Vec::new()));
+            }
+            if let Frame::Insert { oid, new } = frame {
+                let table = tables.iter_mut().rev().find(|(relation, _)| relation.relid == *oid).unwrap();
+                table.1.push(new.clone());
+            }
+        }
+        tables
+    }
+
+    /// A table of the catalog, as a snapshot sees it.
+    pub(crate) fn table(&self, schema: &str, name: &str) -> Arc<TableSchema> {
+        let tables = self.catalog["at_start"]["tables"].as_array().unwrap();
+        let table = tables.iter().find(|table| table["schema"] == schema && table["table"] == name).unwrap();
+        let columns = table["columns"].as_array().unwrap().iter().map(|column| Column {
+            name: column["name"].as_str().unwrap().to_owned(),
+            ty: self.ty(column["type_oid"].as_u64().unwrap() as u32, column["typmod"].as_i64().unwrap() as i32),
+        });
+        Arc::new(TableSchema {
+            relid: table["oid"].as_u64().unwrap() as u32,
+            name: TableName::new(schema, name),
+            identity: ReplicaIdentity::Default,
+            columns: columns.collect(),
+            key: Vec::new(),
+        })
+    }
+
+    /// A snapshot's rows of one table through `encoder`, as of the transaction that stands for it.
+    pub(crate) fn snapshot(
+        &self,
+        encoder: &mut Encoder,
+        relation: &Arc<TableSchema>,
+        rows: &[Vec<Field>],
+        transaction: Transaction,
+        part: SnapshotPart,
+    ) -> Result<Vec<Record>, Error> {
+        let tables = self.catalog["at_start"]["tables"].as_array().unwrap();
+        let name = &relation.name;
+        let facts = tables.iter().find(|table| table["schema"] == *name.schema && table["table"] == *name.name);
+        encoder.set_table(table_facts(relation.relid, facts.unwrap()));
+        let Pending { mut builder, data } = Pending::default();
+        let mut pending = Pending { builder: BatchBuilder::default(), data };
+        builder.begin(transaction);
+        let table = builder.schema(relation);
+        for row in rows {
+            let spans = pending.spans(row);
+            builder.read(table, transaction.commit_lsn, &spans);
+        }
+        let batch = builder.finish(pending.data.freeze(), Permit::default());
+        let mut out = Vec::new();
+        encoder.snapshot(&batch, part, &mut out).map(|()| out)
     }
 
     fn ty(&self, oid: u32, typmod: i32) -> PgType {
@@ -299,7 +373,7 @@ impl Replay<'_> {
     }
 
     fn relation(&mut self, frame: &Frame) {
-        let Frame::Relation { oid, schema, name, identity, columns } = frame else { return };
+        let Frame::Relation { oid, columns, .. } = frame else { return };
         let same = |frame: &&(u64, Frame)| matches!(&frame.1, Frame::Relation { oid: other, .. } if other == oid);
         let last = self.scenario.frames.iter().filter(same).count() - 1;
         let nth = self.seen.entry(*oid).or_default();
@@ -312,16 +386,7 @@ impl Replay<'_> {
             self.encoder.set_table(facts);
         }
         *nth += 1;
-        let relation = TableSchema {
-            relid: *oid,
-            name: TableName::new(schema.as_str(), name.as_str()),
-            identity: ReplicaIdentity::from_byte(*identity).unwrap(),
-            columns: columns
-                .iter()
-                .map(|column| Column { name: column.name.clone(), ty: self.scenario.ty(column.oid, column.typmod) })
-                .collect(),
-            key: (0..columns.len()).filter(|index| columns[*index].key).collect(),
-        };
+        let relation = self.scenario.relation(frame).unwrap();
         self.relations.insert(*oid, Arc::new(relation));
     }
 }

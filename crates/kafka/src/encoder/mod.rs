@@ -1,19 +1,25 @@
 //! Changes in, records out, in the order in which Debezium produces them.
 
+mod around;
+mod snapshot;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use walhouse_change::{Change, ChangeBatch, Image, Lsn, Op, Row, TableSchema, Transaction, Truncate};
+use walhouse_change::{Change, ChangeBatch, Image, Lsn, Op, Row, TableSchema, Truncate};
+
+pub use around::LogicalMessage;
+pub use snapshot::SnapshotPart;
 
 use crate::catalog::TableFacts;
 use crate::error::Result;
 use crate::names;
-use crate::options::{BinaryMode, Options};
+use crate::options::{BinaryMode, Options, TypeOptions};
 use crate::record::{Header, Message, Record};
 use crate::schema::{self, Schema};
 use crate::smt::Chain;
-use crate::source::{self, Common, MessageSchemas, Source, TransactionSchemas};
+use crate::source::{Common, MessageSchemas, Source, TransactionSchemas};
 use crate::table::{Images, Planner, RowPlan, TablePlan};
 use crate::transaction::Progress;
 use crate::value::Value;
@@ -27,48 +33,15 @@ pub struct Edges {
     pub end: Lsn,
 }
 
-/// A message of `pg_logical_emit_message`.
-#[derive(Clone, Copy)]
-pub struct LogicalMessage<'a> {
-    /// Whether it belongs to the transaction under way.
-    pub transactional: bool,
-    /// Its own position.
-    pub lsn: Lsn,
-    /// Its prefix.
-    pub prefix: &'a str,
-    /// Its content.
-    pub content: &'a [u8],
-}
-
-/// Shows the sizes only.
-impl std::fmt::Debug for LogicalMessage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LogicalMessage({}, {} bytes)", self.lsn, self.content.len())
-    }
-}
-
-/// Where a batch of a snapshot stands among all the snapshot's rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotPart {
-    /// `txid_current()` of the snapshot.
-    pub xid: u32,
-    /// The table is the first one.
-    pub first_table: bool,
-    /// The table is the last one that has rows.
-    pub last_table: bool,
-    /// The batch holds the table's first row.
-    pub starts: bool,
-    /// The batch holds the table's last row.
-    pub ends: bool,
-}
-
 /// Turns changes into Debezium's records. One per connector, for its whole run.
 pub struct Encoder {
     options: Options,
     common: Common,
     facts: HashMap<u32, TableFacts>,
     labels: HashMap<u32, Vec<String>>,
-    plans: HashMap<usize, (Arc<TableSchema>, Arc<TablePlan>)>,
+    /// By the relation's address and whether it is for a snapshot.
+    plans: HashMap<(usize, bool), (Arc<TableSchema>, Arc<TablePlan>)>,
+    snapshot_types: TypeOptions,
     chain: Chain,
     transaction_schemas: TransactionSchemas,
     transaction_topic: Arc<str>,
@@ -118,6 +91,7 @@ impl Encoder {
             facts: tables.into_iter().map(|table| (table.relid, table)).collect(),
             labels: HashMap::new(),
             plans: HashMap::new(),
+            snapshot_types: TypeOptions { snapshot: true, ..options.types.clone() },
             chain: Chain::default(),
             transaction_schemas: TransactionSchemas::new(),
             message_schemas,
@@ -181,160 +155,24 @@ impl Encoder {
         Ok(())
     }
 
-    /// Records of a snapshot's batch, all of one table.
-    ///
-    /// # Errors
-    /// As [`Self::encode`].
-    pub fn snapshot(&mut self, batch: &ChangeBatch, part: SnapshotPart, out: &mut Vec<Record>) -> Result<()> {
-        let count = batch.len();
-        for (index, change) in batch.changes().iter().enumerate() {
-            let Change::Row(change) = change else { continue };
-            let first = part.starts && index == 0;
-            let last = part.ends && index + 1 == count;
-            let marker = match (first, last) {
-                (_, true) if part.last_table => "last",
-                (true, _) if part.first_table => "first",
-                (_, true) => "last_in_data_collection",
-                (true, _) => "first_in_data_collection",
-                _ => "true",
-            };
-            let row = batch.row(change);
-            let plan = self.plan(row.schema());
-            let Some(image) = row.new_image().filter(|_| plan.captured) else { continue };
-            let images = Images { image, old: None };
-            let after = self.values(&plan.row, &plan, &images)?;
-            let key = self.key(&plan, &images)?;
-            let transaction = row.transaction();
-            let snapshot = Some((marker, part.xid, transaction.commit_time.div_euclid(1000)));
-            let lsn = transaction.commit_lsn.0;
-            let event = Event { plan: &plan, op: "r", before: Value::Null, after, lsn, snapshot };
-            self.emit(event, key, &mut Vec::new(), out)?;
-        }
-        Ok(())
-    }
-
-    /// The record of a logical message, which comes between batches: a batch ends before it, and
-    /// its transaction goes on in the next one.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn message(&mut self, message: &LogicalMessage<'_>, out: &mut Vec<Record>) -> Result<()> {
-        if !self.options.messages.matches(message.prefix) {
-            return Ok(());
-        }
-        let prefix = if self.options.oddities { names::garbled(message.prefix) } else { message.prefix.to_owned() };
-        let content = match self.options.types.binary {
-            BinaryMode::Bytes => Value::Bytes(message.content.to_vec()),
-            BinaryMode::Base64 => Value::Str(crate::java::base64::standard(message.content)),
-            BinaryMode::Base64UrlSafe => Value::Str(crate::java::base64::url_safe(message.content)),
-            BinaryMode::Hex => Value::Str(crate::java::digest::hex(message.content)),
-        };
-        if !message.transactional {
-            // To Debezium it is a transaction of its own, committed where it stands.
-            self.last_commit = Some(message.lsn.0);
-        }
-        let source = Source {
-            name: &self.options.prefix,
-            database: &self.options.database,
-            schema: "",
-            table: "",
-            time: self.progress.millis(),
-            snapshot: None,
-            last_commit: self.last_commit,
-            lsn: message.lsn.0,
-            xid: message.transactional.then_some(self.progress.xid),
-        };
-        let value = Value::Struct(vec![
-            Value::text("m"),
-            Value::Int((self.clock)()),
-            source.value(),
-            Value::Struct(vec![Value::text(&prefix), content]),
-        ]);
-        let message = Message {
-            topic: Arc::clone(&self.message_topic),
-            partition: None,
-            key_schema: Some(Arc::clone(&self.message_schemas.key)),
-            key: Value::Struct(vec![Value::Str(prefix)]),
-            value_schema: Some(Arc::clone(&self.message_schemas.value)),
-            value,
-            headers: Vec::new(),
-        };
-        self.send(message, &mut Vec::new(), out)
-    }
-
-    /// A transaction without changes, or one whose Begin comes before a logical message.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn begin(&mut self, transaction: &Transaction, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
-        if self.open && self.progress.xid == transaction.xid && self.progress.commit_lsn == transaction.commit_lsn.0 {
-            return Ok(());
-        }
-        self.progress = Progress::new(transaction.xid, transaction.commit_time, transaction.commit_lsn.0);
-        self.open = true;
-        let (key, value) = (self.progress.id(at.0), self.progress.begin(at.0));
-        self.boundary(key, value, out)
-    }
-
-    /// The end of the transaction under way; `at` is the end of its commit record.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn commit(&mut self, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
-        self.open = false;
-        self.last_commit = Some(at.0);
-        let (key, value) = (self.progress.id(at.0), self.progress.end(at.0));
-        self.boundary(key, value, out)
-    }
-
-    /// A heartbeat: always to partition 0.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn heartbeat(&mut self, out: &mut Vec<Record>) -> Result<()> {
-        let (key_schema, value_schema) = source::heartbeat_schemas();
-        let topic = names::topic(&[&self.options.heartbeat_topic, &self.options.prefix], &self.options.delimiter);
-        let message = Message {
-            topic: topic.into(),
-            partition: Some(0),
-            key_schema: Some(key_schema),
-            key: Value::Struct(vec![Value::text(&self.options.prefix)]),
-            value_schema: Some(value_schema),
-            value: Value::Struct(vec![Value::Int((self.clock)())]),
-            headers: Vec::new(),
-        };
-        self.send(message, &mut Vec::new(), out)
-    }
-
-    fn boundary(&mut self, key: Value, value: Value, out: &mut Vec<Record>) -> Result<()> {
-        if !self.options.transaction_metadata {
-            return Ok(());
-        }
-        let message = Message {
-            topic: Arc::clone(&self.transaction_topic),
-            partition: None,
-            key_schema: Some(Arc::clone(&self.transaction_schemas.key)),
-            key: Value::Struct(vec![key]),
-            value_schema: Some(Arc::clone(&self.transaction_schemas.value)),
-            value,
-            headers: Vec::new(),
-        };
-        self.send(message, &mut Vec::new(), out)
-    }
-
-    fn plan(&mut self, relation: &Arc<TableSchema>) -> Arc<TablePlan> {
-        let address = Arc::as_ptr(relation) as usize;
+    fn plan(&mut self, relation: &Arc<TableSchema>, snapshot: bool) -> Arc<TablePlan> {
+        let address = (Arc::as_ptr(relation) as usize, snapshot);
         if let Some((_, plan)) = self.plans.get(&address) {
             return Arc::clone(plan);
         }
-        let planner = Planner { options: &self.options, common: &self.common, labels: &self.labels };
+        let planner = Planner {
+            options: &self.options,
+            types: if snapshot { &self.snapshot_types } else { &self.options.types },
+            common: &self.common,
+            labels: &self.labels,
+        };
         let plan = Arc::new(planner.plan(relation, self.facts.get(&relation.relid)));
         self.plans.insert(address, (Arc::clone(relation), Arc::clone(&plan)));
         plan
     }
 
     fn values(&self, row: &RowPlan, plan: &TablePlan, images: &Images<'_>) -> Result<Value> {
-        row.value(images, &plan.id, &self.options.types)
+        row.value(images, &plan.id, if plan.snapshot { &self.snapshot_types } else { &self.options.types })
     }
 
     fn key(&self, plan: &TablePlan, images: &Images<'_>) -> Result<Value> {
@@ -349,7 +187,7 @@ impl Encoder {
     }
 
     fn row(&mut self, row: Row<'_>, out: &mut Vec<Record>) -> Result<()> {
-        let plan = self.plan(row.schema());
+        let plan = self.plan(row.schema(), false);
         if !plan.captured {
             return Ok(());
         }
@@ -455,7 +293,7 @@ impl Encoder {
         }
         for table in &truncate.tables {
             let Some(relation) = batch.schemas().get(*table as usize) else { continue };
-            let plan = self.plan(relation);
+            let plan = self.plan(relation, false);
             if !plan.captured {
                 continue;
             }
