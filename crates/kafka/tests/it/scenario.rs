@@ -14,26 +14,28 @@ use walhouse_kafka::{
 };
 use walhouse_value::{CatalogType, PgType};
 
+use crate::ddl::{self, Lineage};
 use crate::pgoutput::{self, Field, Frame};
 
 pub(crate) struct Scenario {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) meta: Json,
     catalog: Json,
+    changes: String,
     frames: Vec<(u64, Frame)>,
     pub(crate) messages: Vec<Json>,
 }
 
-/// Sets the catalog back to what it was at a table's nth Relation message, where the recordings of
-/// its start and end do not tell.
-pub(crate) type Rewind = fn(nth: usize, facts: &mut TableFacts);
-
 /// What a replay needs to know beside the recording.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Hints {
-    pub(crate) rewind: Option<Rewind>,
     /// Transactions (counted from 0) before which the connector's task was started anew.
     pub(crate) restarts: &'static [usize],
+}
+
+/// Where the recordings are.
+pub(crate) fn golden() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
 fn lines(text: &str) -> Vec<Json> {
@@ -42,7 +44,8 @@ fn lines(text: &str) -> Vec<Json> {
 
 impl Scenario {
     pub(crate) fn load(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        // An absolute path stands for itself.
+        let folder = golden().join(name);
         let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
         let meta: Json = serde_json::from_str(&read("meta.json")).unwrap();
         let connector: Json = serde_json::from_str(&read("connector.json")).unwrap();
@@ -63,6 +66,7 @@ impl Scenario {
             .collect();
         Self {
             catalog: serde_json::from_str(&read("catalog.json")).unwrap(),
+            changes: read("changes.sql"),
             messages: lines(&read("messages.jsonl")),
             frames,
             config,
@@ -78,6 +82,7 @@ impl Scenario {
             encoder: self.encoder(),
             facts: HashMap::new(),
             transactions: 0,
+            lineages: self.lineages(),
             seen: HashMap::new(),
             relations: HashMap::new(),
             out: Vec::new(),
@@ -202,28 +207,36 @@ impl Scenario {
         })
     }
 
-    /// The table as the catalog had it at its `nth` Relation message, as far as that was recorded:
-    /// column by column, from the recording that is nearer.
-    fn facts(&self, oid: u32, nth: usize, last: usize, columns: &[String]) -> Option<TableFacts> {
-        let find = |state: &str| {
-            let tables = self.catalog[state]["tables"].as_array().unwrap();
-            tables.iter().find(|table| table["oid"] == oid).map(|table| table_facts(oid, table))
-        };
-        let later = nth > 0 && nth == last;
-        let (near, far) = if later { ("at_end", "at_start") } else { ("at_start", "at_end") };
-        let (near, far) = (find(near), find(far));
-        let mut facts = near.clone().or_else(|| far.clone())?;
-        facts.columns = columns
-            .iter()
-            .filter_map(|name| {
-                let known = |facts: &Option<TableFacts>| {
-                    let mut columns = facts.iter().flat_map(|facts| &facts.columns);
-                    columns.find(|column| column.name == *name).cloned()
-                };
-                known(&near).or_else(|| known(&far))
-            })
-            .collect();
-        Some(facts)
+    /// Tables of the start, with what the scenario's DDL makes of them.
+    fn lineages(&self) -> HashMap<u32, Lineage> {
+        let tables = self.catalog["at_start"]["tables"].as_array().unwrap();
+        let oid = |table: &Json| table["oid"].as_u64().unwrap() as u32;
+        let name = |table: &Json| table["table"].as_str().unwrap().to_owned();
+        let oids: Vec<u32> = tables.iter().map(oid).collect();
+        let mut lineages: Vec<Lineage> =
+            tables.iter().map(|table| Lineage::new(&name(table), table_facts(oid(table), table))).collect();
+        let end = self.catalog["at_end"]["tables"].as_array().unwrap();
+        ddl::run(&self.changes, &mut lineages, |table, column| {
+            let columns =
+                end.iter().filter(|known| known["table"] == table).filter_map(|known| known["columns"].as_array());
+            let mut columns = columns.flatten().filter(|known| known["name"] == column);
+            columns.find_map(|known| known["default"].as_str().map(str::to_owned))
+        });
+        oids.into_iter().zip(lineages).collect()
+    }
+
+    /// A table that was made on the way, as it was at the end.
+    fn facts_at_end(&self, oid: u32) -> Option<TableFacts> {
+        let tables = self.catalog["at_end"]["tables"].as_array().unwrap();
+        tables.iter().find(|table| table["oid"] == oid).map(|table| table_facts(oid, table))
+    }
+
+    /// When the first streamed transaction was committed, in milliseconds since 1970.
+    pub(crate) fn streaming_since(&self) -> Option<i64> {
+        self.frames.iter().find_map(|(_, frame)| match frame {
+            Frame::Begin { time, .. } => Some(time / 1000),
+            _ => None,
+        })
     }
 }
 
@@ -293,6 +306,7 @@ struct Replay<'a> {
     encoder: Encoder,
     facts: HashMap<u32, TableFacts>,
     transactions: usize,
+    lineages: HashMap<u32, Lineage>,
     seen: HashMap<u32, usize>,
     relations: HashMap<u32, Arc<TableSchema>>,
     out: Vec<Record>,
@@ -373,19 +387,22 @@ impl Replay<'_> {
     }
 
     fn relation(&mut self, frame: &Frame) {
-        let Frame::Relation { oid, columns, .. } = frame else { return };
-        let same = |frame: &&(u64, Frame)| matches!(&frame.1, Frame::Relation { oid: other, .. } if other == oid);
-        let last = self.scenario.frames.iter().filter(same).count() - 1;
-        let nth = self.seen.entry(*oid).or_default();
+        let Frame::Relation { oid, name, columns, .. } = frame else { return };
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        if let Some(mut facts) = self.scenario.facts(*oid, *nth, last, &names) {
-            if let Some(rewind) = self.hints.rewind {
-                rewind(*nth, &mut facts);
+        let seen = self.seen.get(oid).copied();
+        let lineage = self.lineages.get(oid);
+        let version = lineage.and_then(|lineage| lineage.version(seen, name, &names));
+        let facts = match (lineage, version) {
+            (Some(lineage), Some(version)) => {
+                self.seen.insert(*oid, version);
+                Some(lineage.facts(version))
             }
+            _ => self.scenario.facts_at_end(*oid),
+        };
+        if let Some(facts) = facts {
             self.facts.insert(*oid, facts.clone());
             self.encoder.set_table(facts);
         }
-        *nth += 1;
         let relation = self.scenario.relation(frame).unwrap();
         self.relations.insert(*oid, Arc::new(relation));
     }

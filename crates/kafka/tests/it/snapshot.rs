@@ -63,7 +63,7 @@ fn check(snapshot: &str, streamed: &str, offset: i64) -> Vec<String> {
             let part = SnapshotPart { xid, ..SnapshotPart::default() };
             let mut encoder = scenario.encoder();
             let records = scenario.snapshot(&mut encoder, &relation, &[row], transaction, part).unwrap();
-            let (want, have) = (recorded(message), produced(&records[0], partitions(&scenario, &topic)));
+            let (want, have) = (recorded(message, &[]), produced(&records[0], partitions(&scenario, &topic), &[]));
             let plain = |value: Option<&String>| value.map(|value| marker.replace(value, "").into_owned());
             let (want_value, have_value) = (plain(want.value.as_ref()), plain(have.value.as_ref()));
             compared += 1;
@@ -117,7 +117,7 @@ fn snapshot_rows_are_marked() {
             let records = scenario.snapshot(&mut encoder, &relation, rows, transaction, part).unwrap();
             assert_eq!(records.len(), want.len());
             for (want, have) in want.iter().zip(&records) {
-                assert_eq!(recorded(want), produced(have, 1));
+                assert_eq!(recorded(want, &[]), produced(have, 1, &[]));
             }
         }
     }
@@ -143,7 +143,7 @@ fn pet(name: &str, oddities: bool) -> (Scenario, Result<Vec<walhouse_kafka::Reco
 #[test]
 fn excluded_keys_are_what_they_were_in_snapshots() {
     let (scenario, records) = pet("h-snapshot-key-excluded", true);
-    assert_eq!(recorded(&scenario.messages[0]), produced(&records.unwrap()[0], 1));
+    assert_eq!(recorded(&scenario.messages[0], &[]), produced(&records.unwrap()[0], 1, &[]));
     let (_, records) = pet("h-fatal-snapshot-key-excluded", true);
     assert!(matches!(records, Err(Error::SnapshotKey { .. })));
 }
@@ -152,7 +152,7 @@ fn excluded_keys_are_what_they_were_in_snapshots() {
 fn excluded_keys_are_right_by_default() {
     for name in ["h-snapshot-key-excluded", "h-fatal-snapshot-key-excluded"] {
         let (_, records) = pet(name, false);
-        let key = produced(&records.unwrap()[0], 1).key.unwrap();
+        let key = produced(&records.unwrap()[0], 1, &[]).key.unwrap();
         assert!(key.ends_with(r#""payload":{"owner":1,"tag":"t1"}}"#), "{key}");
     }
 }
