@@ -28,7 +28,7 @@ pub enum Error {
         waited: Duration,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address} ([engine] listen): {source}{}", hint(source))]
     Listen {
         /// The address asked for.
         address: std::net::SocketAddr,
@@ -60,6 +60,13 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; another process has it, choose another port or stop that process",
+        _ => "",
+    }
 }
 
 impl Error {

@@ -38,10 +38,11 @@ macro_rules! symbols {
         pub(crate) struct Api { $(pub(crate) $field: $type,)* }
 
         impl Api {
-            fn resolve(library: &Library) -> Result<Api, libloading::Error> {
+            fn resolve(library: &Library) -> Result<Api, String> {
                 Ok(Api {
                     // SAFETY: the types are those of chdb.h at the pinned version, whose digest was checked.
-                    $($field: unsafe { *library.get::<$type>(concat!($name, "\0").as_bytes())? },)*
+                    $($field: *unsafe { library.get::<$type>(concat!($name, "\0").as_bytes()) }
+                        .map_err(|_| concat!("it has no ", $name).to_owned())?,)*
                 })
             }
         }
@@ -83,7 +84,7 @@ impl std::fmt::Debug for Api {
 pub(crate) fn load(path: &Path) -> Result<Api, String> {
     // SAFETY: loading runs the library's initialisers; it is the pinned file, or the one the user named.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| error.to_string())?;
-    let api = Api::resolve(&library).map_err(|error| error.to_string())?;
+    let api = Api::resolve(&library)?;
     std::mem::forget(library);
     // SAFETY: no connection is open yet, which is when this call is allowed. Its handlers would
     // take the deadly signals away from this process' own.

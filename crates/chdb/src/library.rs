@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,6 +25,10 @@ const DIGEST: &str = "36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8
 const SIZE: u64 = 566_330_096;
 /// Names a file to use instead.
 const OVERRIDE: &str = "WALHOUSE_LIBCHDB";
+
+/// What mends a file that [`OVERRIDE`] names, and one of the cache folder.
+const OTHER_FILE: &str = "point WALHOUSE_LIBCHDB at a libchdb.so, or unset it";
+const FETCH_AGAIN: &str = "delete its folder, it is fetched again at the next start";
 
 /// A stage of fetching, for showing progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,14 @@ impl Library {
         check_cached(&path)?;
         progress(Progress::Done);
         Ok(path)
+    }
+
+    /// What to do about a library that does not work: a file of the user's choice is not ours to replace.
+    pub(crate) fn remedy() -> &'static str {
+        match std::env::var_os(OVERRIDE) {
+            Some(path) if !path.is_empty() => OTHER_FILE,
+            _ => FETCH_AGAIN,
+        }
     }
 
     /// Draws progress on the terminal (plain lines when there is none).
@@ -122,19 +135,53 @@ fn unusable(path: &Path, reason: impl Into<String>, remedy: &'static str) -> Err
 
 /// A file of the user's choice may be of another build, but must at least be a library.
 fn check_override(path: &Path) -> Result<(), Error> {
-    let remedy = "point WALHOUSE_LIBCHDB at a libchdb.so, or unset it";
-    let mut start = [0_u8; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    match read {
-        Err(error) => Err(unusable(path, error.to_string(), remedy)),
-        Ok(()) if &start != b"\x7fELF" => Err(unusable(path, "not a shared library", remedy)),
-        Ok(()) => Ok(()),
+    let remedy = OTHER_FILE;
+    let failed = |error: std::io::Error| unusable(path, error.to_string(), remedy);
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    match loaded_size(&file).map_err(failed)? {
+        None => Err(unusable(path, "not a shared library", remedy)),
+        Some(needed) if size < needed => {
+            Err(unusable(path, format!("it is torn: it has {size} bytes of {needed}"), remedy))
+        }
+        Some(_) => Ok(()),
     }
+}
+
+/// Bytes of an x86-64 library's file that are mapped when it is loaded; none when it is no such library. The loader
+/// maps what a torn file lacks as well, and the process dies when it reads there.
+fn loaded_size(file: &File) -> std::io::Result<Option<u64>> {
+    const HEADER: usize = 64;
+    const ENTRY: usize = 56;
+    let mut start = [0_u8; HEADER];
+    match file.read_exact_at(&mut start, 0) {
+        Ok(()) if start.starts_with(b"\x7fELF\x02\x01") => {}
+        Ok(()) => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    // e_phoff and e_phnum; of each entry p_offset and p_filesz
+    let (offset, count) = (number::<8>(&start, 32), number::<2>(&start, 56));
+    let mut end = offset.saturating_add(count * ENTRY as u64);
+    for index in 0..count {
+        let mut entry = [0_u8; ENTRY];
+        if file.read_exact_at(&mut entry, offset.saturating_add(index * ENTRY as u64)).is_err() {
+            break;
+        }
+        end = end.max(number::<8>(&entry, 8).saturating_add(number::<8>(&entry, 32)));
+    }
+    Ok(Some(end))
+}
+
+/// The little-endian number of `N` bytes at `at`; 0 beyond the end.
+fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    let digits = bytes.get(at..at + N).unwrap_or_default();
+    digits.iter().rev().fold(0, |number, &digit| number << 8 | u64::from(digit))
 }
 
 /// The cached file was hashed when it was fetched; that it is still that file is told by the marker beside it.
 fn check_cached(path: &Path) -> Result<(), Error> {
-    let remedy = "delete its folder, it is fetched again at the next start";
+    let remedy = FETCH_AGAIN;
     let meta = path.metadata().map_err(|error| unusable(path, error.to_string(), remedy))?;
     if meta.len() != SIZE {
         return Err(unusable(path, format!("it has {} bytes, not {SIZE}", meta.len()), remedy));

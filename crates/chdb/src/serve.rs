@@ -81,11 +81,11 @@ fn lock(layout: &Layout) -> Result<File, Error> {
     let failed = || format!("open the lock of {}", layout.root.display());
     let file =
         File::options().create(true).write(true).truncate(false).open(&layout.lock).map_err(Error::io(failed()))?;
-    let start = Instant::now();
+    let mut wait = Wait::start();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) if wait.goes_on("the data folder is held by another process") => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::DataLocked { path: layout.root.clone(), waited: PATIENCE });
             }
@@ -95,15 +95,39 @@ fn lock(layout: &Layout) -> Result<File, Error> {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let start = Instant::now();
+    let mut wait = Wait::start();
     loop {
         match TcpListener::bind(address) {
             Ok(listener) => return Ok(listener),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && start.elapsed() < PATIENCE => {
-                std::thread::sleep(RETRY);
-            }
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse && wait.goes_on("the engine's port is in use") => {}
             Err(source) => return Err(Error::Listen { address, source }),
         }
+    }
+}
+
+/// Waits for what another process holds, and says so once.
+struct Wait {
+    start: Instant,
+    told: bool,
+}
+
+impl Wait {
+    fn start() -> Self {
+        Self { start: Instant::now(), told: false }
+    }
+
+    /// Pauses before another try; false when that was long enough.
+    fn goes_on(&mut self, found: &str) -> bool {
+        if self.start.elapsed() >= PATIENCE {
+            return false;
+        }
+        if !self.told {
+            tracing::info!("{found}, waiting for it");
+            self.told = true;
+        }
+        std::thread::sleep(RETRY);
+        true
     }
 }
 
@@ -112,7 +136,7 @@ fn open(options: &Options, layout: &Layout, path: &Path) -> Result<Server, Error
     let api = ffi::load(path).map_err(|reason| Error::Library {
         path: path.to_owned(),
         reason: reason.lines().next().unwrap_or_default().to_owned(),
-        remedy: "delete it, it is fetched again at the next start, or set WALHOUSE_LIBCHDB",
+        remedy: Library::remedy(),
     })?;
     let config = layout.write_config(options.kafka)?;
     if confine::confine(&layout.root, options.kafka)? == Confinement::None {

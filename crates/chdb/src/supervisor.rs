@@ -343,7 +343,9 @@ fn last_words((kept, thread): KeptLines, late: bool) -> String {
     // the pipe has ended with the process
     let _ = thread.join();
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.iter().rfind(|line| !line.trim().is_empty()).cloned().unwrap_or_else(|| "it ended without a word".to_owned())
+    let last = kept.iter().rfind(|line| !line.trim().is_empty());
+    // the child says its own name, as this process will
+    last.map_or("it ended without a word", |line| line.strip_prefix("walhouse: ").unwrap_or(line)).to_owned()
 }
 
 /// Waits for the child's end without holding the lock, then buries it; gives its status as text.
