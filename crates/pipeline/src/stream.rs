@@ -30,6 +30,7 @@ use crate::ledger::{Delta, Ledger};
 use crate::metrics::{self, Way};
 use crate::observer::Watcher;
 use crate::plan::{self, Action, Held, PlannedTable};
+use crate::supervisor::Trouble;
 use crate::{PipelineState, Settings, StatusBoard};
 
 /// Batches whose durability is awaited. Those with rows are bounded by the memory budget; this
@@ -67,6 +68,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) board: &'a StatusBoard,
     pub(crate) held: &'a mut Held,
+    /// What the attempts before ended with; taken once it is over.
+    pub(crate) trouble: &'a mut Option<Trouble>,
 }
 
 /// A stream that is open at both ends.
@@ -88,6 +91,7 @@ pub(crate) struct Session<'a> {
     save_after: Instant,
     surveying: Option<BoxFuture<'static, Result<Survey>>>,
     survey_after: Instant,
+    is_live: bool,
 }
 
 impl<'a> Session<'a> {
@@ -117,6 +121,7 @@ impl<'a> Session<'a> {
             tables,
             checkpoint,
             watcher,
+            is_live: false,
         }
     }
 
@@ -144,6 +149,7 @@ impl<'a> Session<'a> {
     }
 
     async fn follow(&mut self, cancel: &CancellationToken) -> Result<Outcome> {
+        self.show_live();
         // Stored by whoever ran before, who perhaps did not live to acknowledge it.
         (self.acknowledge)(self.ledger.stored());
         loop {
@@ -156,7 +162,10 @@ impl<'a> Session<'a> {
                 // 2. A stored checkpoint lets the source forget its log.
                 stored = resolve(&mut self.saving) => self.acknowledge(stored?)?,
                 // 3. Durable batches give memory back; cheap, and bounded by what was taken over.
-                Some(delta) = self.commits.next(), if !self.commits.is_empty() => self.is_durable(delta?)?,
+                Some(delta) = self.commits.next(), if !self.commits.is_empty() => {
+                    self.is_durable(delta?)?;
+                    self.show_live();
+                }
                 // 4. What became durable is stored, at once after quiet and then once in a while.
                 () = sleep_until(self.save_after), if may_save => self.save(),
                 // 5. A table stopped: come round to 4 and put it on record.
@@ -312,6 +321,20 @@ impl<'a> Session<'a> {
             Action::Leave => is_live(table.state.name.clone()),
             Action::Stream => false,
         }))
+    }
+
+    /// Shows that it is live, at first or again, unless what failed before has yet to become durable.
+    fn show_live(&mut self) {
+        if self.is_live {
+            return;
+        }
+        match self.around.trouble.take_if(|trouble| trouble.is_over(self.ledger.durable())) {
+            Some(trouble) => tracing::info!(after_ms = trouble.age_ms(), "live again"),
+            None if self.around.trouble.is_some() => return,
+            None => tracing::info!("live"),
+        }
+        self.is_live = true;
+        self.around.board.enter(PipelineState::Live);
     }
 
     fn show_progress(&self) {

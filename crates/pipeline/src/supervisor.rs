@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use walhouse_change::{
-    Checkpoint, Error, Opening, Origin, Phase, Result, Retry, SlotKind, SlotPhase, Snapshot, TableName, TableSchema,
-    TableState, Target,
+    Checkpoint, Domain, Error, Lsn, Opening, Origin, Phase, Result, Retry, SlotKind, SlotPhase, Snapshot, TableName,
+    TableSchema, TableState, Target,
 };
 
 use crate::backoff::Backoff;
@@ -39,9 +39,23 @@ pub struct Pipeline {
 
 /// What the pipeline is waiting for to heal.
 #[derive(Debug)]
-struct Trouble {
+pub(crate) struct Trouble {
     message: String,
     since_ms: i64,
+    /// It is over when this is durable: a target that answers need not take what it refused.
+    until: Lsn,
+}
+
+impl Trouble {
+    /// Whether it is over for a stream of which everything up to `durable` is durable.
+    pub(crate) fn is_over(&self, durable: Lsn) -> bool {
+        durable >= self.until
+    }
+
+    /// Since it began.
+    pub(crate) fn age_ms(&self) -> i64 {
+        now_micros() / 1000 - self.since_ms
+    }
 }
 
 /// Tables as they are after the copy, and where the stream starts.
@@ -120,13 +134,13 @@ impl Pipeline {
             () = cancel.cancelled() => return Ok(Outcome::Cancelled),
             opened = opened => opened?,
         };
-        self.is_live();
         let around = Surroundings {
             origin: &self.origin,
             target: &self.target,
             settings: &self.settings,
             board: &self.board,
             held: &mut self.held,
+            trouble: &mut self.trouble,
         };
         Session::new(around, prepared.tables, prepared.checkpoint, watcher, source, sink).run(cancel).await
     }
@@ -136,6 +150,10 @@ impl Pipeline {
     async fn prepare(&mut self) -> Result<Prepared> {
         let survey = self.origin.survey().await?;
         stream::show_survey(&self.board, &survey);
+        if let Some(trouble) = &mut self.trouble {
+            // A promoted standby's log may end before what was received.
+            trouble.until = trouble.until.min(survey.current);
+        }
         plan::slot_is_free(&self.settings.slot, &survey)?;
         let state = self.target.load().await?;
         let plan = plan::plan(&self.settings.slot, &state, &survey, &self.held)?;
@@ -236,6 +254,14 @@ impl Pipeline {
     }
 
     fn show(&mut self, plan: &Plan) {
+        for table in plan.tables.iter().filter(|table| table.action == Action::Leave) {
+            let name = &table.schema.name;
+            let known = self.known.get(name).is_some_and(|(_, state)| state.error == table.state.error);
+            if !known && !self.held.contains_key(name) {
+                let error = table.state.error.as_deref().unwrap_or_default();
+                tracing::error!(table = %name, error, "table left out");
+            }
+        }
         self.board.show_tables(plan.tables.iter().map(|table| (table.state.clone(), table.estimated_rows)));
         let known = plan.tables.iter().map(|table| {
             let name = table.schema.name.clone();
@@ -253,16 +279,10 @@ impl Pipeline {
             tracing::warn!(domain, error = %message, "waiting, will try again");
         }
         let since_ms = self.trouble.as_ref().map_or_else(|| now_micros() / 1000, |trouble| trouble.since_ms);
-        self.trouble = Some(Trouble { message: message.clone(), since_ms });
+        let received = if error.domain() == Domain::Target { self.board.read().received } else { Lsn::ZERO };
+        let until = self.trouble.as_ref().map_or(received, |trouble| trouble.until.max(received));
+        self.trouble = Some(Trouble { message: message.clone(), since_ms, until });
         self.board.enter(PipelineState::Waiting { domain: domain.to_owned(), error: message, since_ms, attempt });
-    }
-
-    fn is_live(&mut self) {
-        match self.trouble.take() {
-            Some(trouble) => tracing::info!(after_ms = now_micros() / 1000 - trouble.since_ms, "live again"),
-            None => tracing::info!("live"),
-        }
-        self.board.enter(PipelineState::Live);
     }
 }
 
