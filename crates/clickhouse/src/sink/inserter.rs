@@ -105,7 +105,11 @@ impl Inserter {
             if error.retry(Some(&to.table)) != Retry::Later || Instant::now() + wait >= give_up {
                 return Err(error.outward(Some(&to.table)));
             }
-            tracing::warn!(table = to.name, query_id = insert.query_id, error = %error, "an insert failed, trying again");
+            if wait == FIRST_WAIT {
+                tracing::warn!(table = to.name, query_id = insert.query_id, error = %error, "an insert failed, trying again");
+            } else {
+                tracing::debug!(table = to.name, query_id = insert.query_id, error = %error, "it failed again");
+            }
             metrics::retried(&to.name);
             tokio::time::sleep(wait).await;
             if error.is_ambiguous() {
