@@ -150,7 +150,7 @@ fn look_at_replication(endpoint: &Endpoint, facts: &ServerFacts, findings: &mut 
 }
 
 fn look_at_slot(name: &str, slot: &SlotFacts, findings: &mut Vec<Finding>) {
-    let drop = format!("SELECT pg_drop_replication_slot({}), then copy anew", sql::literal(name));
+    let drop = "walhouse teardown, then walhouse run: it copies every table again";
     if !slot.of_this_database || slot.plugin != "pgoutput" {
         let what = format!("slot {name:?} belongs to somebody else");
         findings.push(Finding::new(Severity::Error, what, "choose another slot"));

@@ -156,8 +156,8 @@ fn remedy_of(code: &str, role: &str, attempt: &str) -> Option<String> {
         "42501" => format!("grant {role} the missing right"),
         "53400" => "raise max_replication_slots and restart postgres, or drop an unused slot".to_owned(),
         "53300" => "raise max_wal_senders or max_connections, or end an unused session".to_owned(),
-        "55000" => "set wal_level = logical and restart postgres; if the slot was invalidated, drop it: \
-                    SELECT pg_drop_replication_slot(..) and copy anew"
+        "55000" => "set wal_level = logical and restart postgres; if the slot was invalidated, walhouse teardown, \
+                    then walhouse run: it copies every table again"
             .to_owned(),
         "25006" => "create and alter the publication on the primary".to_owned(),
         "55006" => "wait for the other consumer to end, or choose another slot".to_owned(),

@@ -96,7 +96,7 @@ pub(crate) fn state(connection: &mut Connection, name: &str) -> Result<SlotState
         return Err(Error::finding(
             Retry::Never,
             format!("slot {name:?} decodes prepared transactions at PREPARE, which may be rolled back"),
-            "switch two_phase off, or drop the slot and copy anew",
+            "walhouse teardown, then walhouse run: it copies every table again",
         ));
     }
     Ok(match facts.invalidation {

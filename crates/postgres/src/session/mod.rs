@@ -22,6 +22,11 @@ use crate::{Error, Result, publication, sql};
 /// How long the end of a stream waits for its thread, which looks up ten times a second and takes leave then.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What mends a stream that lost changes of every table.
+const COPY_AGAIN: &str = "walhouse teardown, then walhouse run: it copies every table again";
+/// What mends a table's absence from the publication.
+const COPY_ONE_AGAIN: &str = "start walhouse again: it publishes that table and copies it again";
+
 /// What a stream needs to know.
 pub(crate) struct Plan {
     pub(crate) endpoint: Endpoint,
@@ -136,10 +141,11 @@ fn start(connection: &mut Connection, plan: &Plan, binary: bool) -> Result<()> {
 
 /// What the server's refusals mean when a slot is used.
 fn refined(error: Error, slot: &str) -> Error {
-    let remedy = format!("SELECT pg_drop_replication_slot('{slot}'), then copy anew");
     match error.code() {
-        Some("42704") => Error::finding(Retry::Never, format!("slot {slot:?} is gone: {error}"), "copy anew"),
-        Some("55000") => Error::finding(Retry::Never, format!("slot {slot:?} is of no use any more: {error}"), remedy),
+        Some("42704") => Error::finding(Retry::Never, format!("slot {slot} is gone: {error}"), COPY_AGAIN),
+        Some("55000") => {
+            Error::finding(Retry::Never, format!("slot {slot} is of no use any more: {error}"), COPY_AGAIN)
+        }
         _ => error,
     }
 }
@@ -147,29 +153,26 @@ fn refined(error: Error, slot: &str) -> Error {
 /// What the server's refusals mean while it streams.
 fn refined_in_stream(error: Error, publication: &str) -> Error {
     match error.code() {
-        Some("42704") => publication_lost(publication, &error.to_string()),
+        Some("42704") => publication_lost(publication, &error.to_string(), COPY_AGAIN),
         _ => error,
     }
 }
 
 /// A publication that was missing for a while has lost what was committed meanwhile (18), or stops every stream from
 /// before it was made anew (14 to 17): either way the copy is the way out.
-fn publication_lost(publication: &str, what: &str) -> Error {
+fn publication_lost(publication: &str, what: &str, remedy: &str) -> Error {
     Error::finding(
         Retry::Never,
-        format!("publication {publication:?} is not what it was: {what}"),
-        format!(
-            "drop the slot and copy anew; the publication is made again then (CREATE PUBLICATION {} ..)",
-            sql::identifier(publication)
-        ),
+        format!("publication {publication} is not what it was, and changes since then may be missing: {what}"),
+        remedy,
     )
 }
 
-/// Whether the publication is there and holds `tables`.
-fn covers(connection: &mut Connection, name: &str, tables: &[Arc<TableSchema>]) -> Result<Option<String>> {
+/// Whether the publication is there and holds `tables`; else the error that says so.
+fn covers(connection: &mut Connection, name: &str, tables: &[Arc<TableSchema>]) -> Result<Option<Error>> {
     let Some(published) = publication::published(connection, name)? else {
-        return Ok(Some("it does not exist".to_owned()));
+        return Ok(Some(publication_lost(name, "it does not exist", COPY_AGAIN)));
     };
     let missing = tables.iter().find(|table| !published.contains(&table.relid));
-    Ok(missing.map(|table| format!("it does not hold {}", table.name)))
+    Ok(missing.map(|table| publication_lost(name, &format!("it does not hold {}", table.name), COPY_ONE_AGAIN)))
 }

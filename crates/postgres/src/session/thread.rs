@@ -15,7 +15,7 @@ use walhouse_change::{Budget, Lsn, Permit, Span, Transaction};
 use super::clock::{Clock, Due, PROGRESS_INTERVAL};
 use super::relations::Relations;
 use super::watch::Watch;
-use super::{Marks, publication_lost, refined_in_stream};
+use super::{COPY_AGAIN, Marks, publication_lost, refined_in_stream};
 use crate::assembly::Assembly;
 use crate::handover::Handover;
 use crate::wire::Malformed;
@@ -178,7 +178,7 @@ impl Session {
         let notice = self.connection.refusal(frame);
         // Postgres 18 warns that it skips a publication that it does not find, and goes on without its changes.
         if notice.code == "55000" {
-            return Err(publication_lost(&self.watch.publication, &notice.to_string()));
+            return Err(publication_lost(&self.watch.publication, &notice.to_string(), COPY_AGAIN));
         }
         tracing::warn!(notice = %notice, "the replication session was told");
         Ok(())

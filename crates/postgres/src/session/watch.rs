@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use walhouse_change::TableSchema;
 
-use super::{covers, publication_lost};
+use super::covers;
 use crate::catalog::{tables, types::Types};
 use crate::endpoint::Endpoint;
 use crate::wire::connection::{Connection, Mode};
@@ -55,7 +55,7 @@ impl Watch {
         self.tables = tables;
         match outcome {
             Ok(None) => Ok(()),
-            Ok(Some(what)) => Err(publication_lost(&self.publication, &what)),
+            Ok(Some(lost)) => Err(lost),
             Err(error) => {
                 // The stream itself may be well; it is looked at again.
                 tracing::warn!(error = %error, "cannot look at the publication");
@@ -120,6 +120,6 @@ pub(super) fn check_publication(
     let there: Vec<_> = tables.iter().filter(|table| there.contains(&table.relid)).cloned().collect();
     match covers(connection, publication, &there)? {
         None => Ok(()),
-        Some(what) => Err(publication_lost(publication, &what)),
+        Some(lost) => Err(lost),
     }
 }

@@ -137,7 +137,7 @@ async fn a_lost_publication_is_an_error_and_never_silence() {
     assert!(began.elapsed() < Duration::from_secs(5), "the stream itself tells, before anybody looks");
     assert_eq!(error.retry(), &Retry::Never, "{}", error.one_line());
     assert!(error.to_string().contains("publication \"session_publication\""), "{}", error.one_line());
-    assert!(error.remedy().unwrap().contains("copy anew"));
+    assert!(error.remedy().unwrap().contains("walhouse teardown"));
     let error = begun.origin.stream(Lsn::ZERO, &begun.tables).await.err().unwrap();
     assert_eq!(error.retry(), &Retry::Never, "{}", error.one_line());
 }
