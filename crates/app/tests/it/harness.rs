@@ -1,6 +1,9 @@
 //! A pipe under test: a database of its own on a shared Postgres, and a walhouse with its embedded engine.
 
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 use walhouse_lab::house::{self, House};
@@ -14,6 +17,17 @@ pub(crate) const VISIBLE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_walhouse");
+
+/// A row's value that no log may hold.
+pub(crate) const ROW: &str = "value-of-a-row";
+/// A table with such a row.
+pub(crate) const TABLE: &str =
+    "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'value-of-a-row')";
+
+/// Lines of the `[postgres]` section: slot and publication of that name.
+pub(crate) fn settings(name: &str, tables: &str) -> String {
+    format!("slot = \"{name}\"\npublication = \"{name}\"\ntables = [\"{tables}\"]\n")
+}
 
 pub(crate) struct Pipe {
     pub(crate) source: Client,
@@ -58,11 +72,78 @@ impl Pipe {
         sql: &str,
         configure: impl FnOnce(house::Builder) -> house::Builder,
     ) -> Self {
+        let as_url = url.clone();
+        Self::by(url, &as_url, name, sql, configure).await
+    }
+
+    /// The same, with walhouse connecting by a URL of its own.
+    pub(crate) async fn by(
+        url: String,
+        house_url: &str,
+        name: &str,
+        sql: &str,
+        configure: impl FnOnce(house::Builder) -> house::Builder,
+    ) -> Self {
         let source = connect(&url).await.unwrap();
         source.batch_execute(sql).await.unwrap();
-        let lines = format!("slot = \"{name}\"\npublication = \"{name}\"\ntables = [\"*.*\"]\n");
-        let house = configure(House::builder(PROGRAM, &url).postgres(&lines)).build().unwrap();
-        Self { source, house, url, slot: name.to_owned() }
+        let builder = House::builder(PROGRAM, house_url).postgres(&settings(name, "*.*"));
+        Self { source, house: configure(builder).build().unwrap(), url, slot: name.to_owned() }
+    }
+
+    /// Starts, and is ready.
+    pub(crate) async fn run(&mut self) {
+        self.house.start().unwrap();
+        self.house.ready(READY).await.unwrap();
+    }
+
+    /// The end that it comes to by itself: exit code and last line.
+    pub(crate) async fn end(&mut self) -> (Option<i32>, String) {
+        let status = self.house.ended(READY).await.unwrap();
+        (status.code(), self.house.log().lines().last().unwrap_or_default().to_owned())
+    }
+
+    /// Starts it, and asserts that it ends with `code` and one line that has all of `parts` in it.
+    pub(crate) async fn refused(&mut self, code: i32, parts: &[&str]) {
+        self.house.start().unwrap();
+        self.ends(code, parts).await;
+    }
+
+    /// Asserts that what runs ends by itself, as [`Self::refused`] does.
+    pub(crate) async fn ends(&mut self, code: i32, parts: &[&str]) {
+        let (found, line) = self.end().await;
+        assert_eq!(found, Some(code), "{line}");
+        assert!(line.starts_with("walhouse: "), "{line}");
+        for part in parts {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+        assert!(!self.house.log().contains(ROW), "a row's value is in the log");
+    }
+
+    /// Waits until `/ready` is 503 for a reason that has all of `parts` in it.
+    pub(crate) async fn unready(&self, parts: &[&str]) {
+        let deadline = Instant::now() + READY;
+        loop {
+            let found = self.house.get("/ready").await;
+            if let Ok((503, body)) = &found
+                && parts.iter().all(|part| body.contains(part))
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{parts:?} never came: {found:?}; log: {}", self.house.log_tail());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// `walhouse status --json`.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let output = self.house.command(&["status", "--json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// `walhouse teardown`.
+    pub(crate) fn teardown(&self) {
+        let output = self.house.command(&["teardown", "--yes"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     pub(crate) fn clickhouse(&self) -> clickhouse::Client {
@@ -106,5 +187,36 @@ impl Pipe {
             Ok(report) => report,
             Err(error) => panic!("{error}; walhouse's log: {}", self.house.log_tail()),
         }
+    }
+}
+
+/// `walhouse engine` on its own, in a folder.
+pub(crate) struct LoneEngine {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl LoneEngine {
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    /// Listens on `address`.
+    pub(crate) fn start_at(data: &Path, address: &str) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("engine").arg("--data").arg(data).args(["--listen", address]);
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        assert!(url.starts_with("http://"), "{line:?}");
+        Self { process, url }
+    }
+}
+
+impl Drop for LoneEngine {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 }

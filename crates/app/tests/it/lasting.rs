@@ -29,6 +29,10 @@ async fn a_frozen_target_stops_the_reading_and_keeps_the_connection() {
     let (_, peak) = pipe.house.memory().unwrap();
     assert!(peak < MEMORY, "{peak} bytes resident");
     assert!(pipe.house.freeze_engine(false));
+    let thawed = Instant::now();
+    pipe.until("SELECT count() FROM held", "200000\n").await;
+    // 3 s on two busy cores: nothing waits for a timeout.
+    assert!(thawed.elapsed() < Duration::from_secs(20), "resumed after {:?}", thawed.elapsed());
     pipe.until_equal(&["held"]).await;
 }
 

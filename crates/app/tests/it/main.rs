@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
+mod bad_input;
 mod copy_and_stream;
 mod demo;
 mod exactly_once;
@@ -9,4 +10,5 @@ mod harness;
 mod lasting;
 mod operate;
 mod program;
+mod reconnects;
 mod seed_faults;
