@@ -14,7 +14,6 @@ pub(crate) enum Converter {
     Json(JsonOptions),
     Text { oddities: bool },
     SimpleHeader,
-    ByteArray,
 }
 
 impl Converter {
@@ -24,7 +23,6 @@ impl Converter {
         key: &str,
         connector: &BTreeMap<String, String>,
         worker: &BTreeMap<String, String>,
-        warnings: &mut Vec<String>,
     ) -> Result<Self> {
         let header = key == "header.converter";
         let default = if header {
@@ -50,10 +48,10 @@ impl Converter {
                 Ok(Self::Text { oddities })
             }
             "SimpleHeaderConverter" => Ok(Self::SimpleHeader),
-            "ByteArrayConverter" => {
-                warnings.push(format!("{key} {class} is only good for records that hold bytes alone"));
-                Ok(Self::ByteArray)
-            }
+            "ByteArrayConverter" => Err(Error::Option {
+                key: key.to_owned(),
+                problem: "a table's records are structures, not bytes".to_owned(),
+            }),
             _ => Err(Error::UnknownClass { key: key.to_owned(), class: class.to_owned() }),
         }
     }
@@ -64,10 +62,6 @@ impl Converter {
             Self::Json(options) => json::convert(schema, value, *options),
             Self::Text { oddities } => text::java(schema, value, *oddities).map(String::into_bytes),
             Self::SimpleHeader => text::header(schema, value).map(String::into_bytes),
-            Self::ByteArray => match value {
-                Value::Bytes(bytes) => Some(bytes.clone()),
-                _ => None,
-            },
         }
     }
 }

@@ -260,6 +260,13 @@ fn differ_by_case(relation: &TableSchema) -> Option<Error> {
 /// Parameters that tell a column's type at the source.
 fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, String)> {
     let base = ty.base();
+    // What the driver says of its types: a number's digits, a text's length, a time's width.
+    let digits = if base.typmod < 0 { 6 } else { base.typmod };
+    let fraction = match digits {
+        0 => 0,
+        1 => 3,
+        digits => digits + 1,
+    };
     let (length, scale) = match &base.class {
         Class::Numeric { precision, scale } => {
             let scale = i32::from(*scale);
@@ -275,8 +282,12 @@ fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, St
         Class::Float4 => (8, 8),
         Class::Float8 => (17, 17),
         Class::Bit | Class::VarBit if base.typmod > 0 => (base.typmod, 0),
-        Class::Timestamp if base.typmod < 0 => (29, 6),
-        Class::Timestamp => (23 + base.typmod, base.typmod),
+        Class::Date => (13, 0),
+        Class::Time => (8 + fraction, digits),
+        Class::TimeTz => (14 + fraction, digits),
+        Class::Timestamp => (22 + fraction, digits),
+        Class::TimestampTz => (28 + fraction, digits),
+        Class::Interval => (49, 6),
         _ => (i32::MAX, 0),
     };
     let unbounded = snapshot && matches!(base.class, Class::NumericUnbounded);

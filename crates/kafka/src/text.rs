@@ -140,9 +140,8 @@ fn append_header(out: &mut String, schema: Option<&Schema>, value: &Value, embed
             out.push('}');
         }
         Value::Int(number) => match schema.and_then(|schema| schema.name.as_deref()) {
-            Some(CONNECT_DATE) => out.push_str(&clock::iso_date(*number)),
-            Some(CONNECT_TIME) => out.push_str(&clock::iso_time_millis(*number)),
-            Some(CONNECT_TIMESTAMP) => out.push_str(&clock::iso_millis(*number)),
+            Some(CONNECT_DATE) => out.push_str(&clock::header_date(number.saturating_mul(clock::DAY_MILLIS))),
+            Some(CONNECT_TIME | CONNECT_TIMESTAMP) => out.push_str(&clock::header_date(*number)),
             _ => out.push_str(&number.to_string()),
         },
         Value::Null => out.push_str("null"),

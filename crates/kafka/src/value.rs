@@ -40,6 +40,14 @@ impl Value {
         }
     }
 
+    /// Takes a struct's members out.
+    pub(crate) fn take_members(&mut self) -> Vec<Value> {
+        match self {
+            Self::Struct(members) => std::mem::take(members),
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),

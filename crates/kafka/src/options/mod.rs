@@ -150,9 +150,9 @@ impl Options {
             heartbeat_topic: read.text("topic.heartbeat.prefix", "__debezium-heartbeat"),
             messages: lists::Filter::parse(config, "message.prefix")?,
             transforms,
-            key: Converter::parse("key.converter", config, worker, &mut warnings)?,
-            value: Converter::parse("value.converter", config, worker, &mut warnings)?,
-            header: Converter::parse("header.converter", config, worker, &mut warnings)?,
+            key: Converter::parse("key.converter", config, worker)?,
+            value: Converter::parse("value.converter", config, worker)?,
+            header: Converter::parse("header.converter", config, worker)?,
             heartbeat_interval: read.number("heartbeat.interval.ms", 0)?,
             oddities,
             warnings,
@@ -272,4 +272,53 @@ fn placeholder_bytes(text: &str) -> Vec<u8> {
     let Some(digits) = text.strip_prefix("hex:") else { return text.as_bytes().to_vec() };
     let nibbles: Vec<u8> = digits.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
     nibbles.chunks(2).map(|pair| pair.iter().fold(0, |byte, nibble| byte << 4 | nibble)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Options> {
+        let pairs = pairs.iter().chain(&[("topic.prefix", "p")]);
+        let config = pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Options::parse(&config, &BTreeMap::new())
+    }
+
+    #[test]
+    fn choices_are_trimmed_and_in_any_case() {
+        let options = parse(&[("decimal.handling.mode", " String "), ("skipped.operations", "none")]).unwrap();
+        assert_eq!(options.types.decimal, DecimalMode::Text);
+        assert!(options.skipped.is_empty());
+        let error = parse(&[("decimal.handling.mode", "exact")]).unwrap_err().to_string();
+        assert!(error.ends_with("value is invalid: Value must be one of precise, double, string"), "{error}");
+    }
+
+    #[test]
+    fn unknown_options_are_accepted_and_those_without_effect_are_named() {
+        let options = parse(&[
+            ("no.such.option", "x"),
+            ("converters", "mine"),
+            ("topic.naming.strategy", "io.debezium.schema.SchemaTopicNamingStrategy"),
+            ("transforms", "t"),
+            ("transforms.t.type", "org.apache.kafka.connect.transforms.ReplaceField$Value"),
+        ])
+        .unwrap();
+        let named: Vec<bool> = ["converters", "ReplaceField"]
+            .iter()
+            .map(|name| options.warnings().iter().any(|warning| warning.contains(name)))
+            .collect();
+        assert_eq!((options.warnings().len(), named), (2, vec![true, true]));
+    }
+
+    #[test]
+    fn classes_that_are_not_there_are_refused() {
+        for key in ["value.converter", "key.converter", "header.converter"] {
+            assert!(matches!(parse(&[(key, "com.example.Mine")]), Err(Error::UnknownClass { .. })));
+        }
+        let class = [("transforms", "t"), ("transforms.t.type", "com.example.Mine")];
+        assert!(matches!(parse(&class), Err(Error::UnknownClass { .. })));
+        let both = [("table.include.list", "a"), ("table.exclude.list", "b")];
+        assert!(matches!(parse(&both), Err(Error::Option { .. })));
+        assert!(matches!(Options::parse(&BTreeMap::new(), &BTreeMap::new()), Err(Error::Option { .. })));
+    }
 }

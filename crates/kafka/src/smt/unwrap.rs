@@ -37,14 +37,10 @@ impl Step<'_> {
         }
         self.add_headers(passage, &schema)?;
         let message = &mut passage.message;
-        let members = message.value.members();
-        let member = |index: usize| members.get(index).cloned().unwrap_or(Value::Null);
-        let (before, after) = (member(envelope::BEFORE), member(envelope::AFTER));
-        if before.is_null() && after.is_null() {
-            return Ok(false);
-        }
-        let deleted = after.is_null();
-        if deleted && self.options.deletes == DeleteMode::Drop {
+        let present = |index: usize| message.value.members().get(index).is_some_and(|row| !row.is_null());
+        let (before, after) = (present(envelope::BEFORE), present(envelope::AFTER));
+        let deleted = !after;
+        if !before && !after || deleted && self.options.deletes == DeleteMode::Drop {
             return Ok(false);
         }
         let row_schema = schema.fields().get(envelope::AFTER).map(|field| Arc::clone(&field.schema));
@@ -54,11 +50,7 @@ impl Step<'_> {
             message.value_schema = Some(row_schema);
             return Ok(true);
         }
-        let row = if deleted { before } else { after };
-        if !deleted {
-            self.route(message, &row_schema, &row);
-        }
-        self.rebuild(message, &schema, &row_schema, row, deleted)?;
+        self.rebuild(message, &schema, &row_schema, deleted)?;
         self.drop_fields(message);
         Ok(true)
     }
@@ -106,9 +98,9 @@ impl Step<'_> {
         Ok(inside.or_else(|| schema.field(&field.name).map(Place::Root)))
     }
 
-    fn route(&self, message: &mut Message, schema: &Schema, row: &Value) {
+    fn route(&self, message: &mut Message, schema: &Schema, row: &[Value]) {
         let Some(position) = self.options.route_by.as_deref().and_then(|name| schema.field(name)) else { return };
-        if let Some(topic) = row.members().get(position).and_then(Value::as_str) {
+        if let Some(topic) = row.get(position).and_then(Value::as_str) {
             message.topic = topic.into();
         }
     }
@@ -119,7 +111,6 @@ impl Step<'_> {
         message: &mut Message,
         envelope: &Arc<Schema>,
         row_schema: &Arc<Schema>,
-        row: Value,
         deleted: bool,
     ) -> Result<()> {
         let mut places = Vec::with_capacity(self.options.fields.len());
@@ -129,18 +120,7 @@ impl Step<'_> {
             }
         }
         let rewrite = self.options.deletes == DeleteMode::Rewrite;
-        let mut values = match row {
-            Value::Struct(values) => values,
-            _ => Vec::new(),
-        };
-        if rewrite {
-            // The row goes through a copy that reads defaults for nulls.
-            for (value, field) in values.iter_mut().zip(row_schema.fields()) {
-                if let (Value::Null, Some(default)) = (&*value, &field.schema.default) {
-                    *value = default.clone();
-                }
-            }
-        }
+        let mut added = Vec::with_capacity(places.len());
         for (place, _) in &places {
             let (schema, value) = take(*place, envelope, &message.value);
             let is_struct = schema.is_some_and(|schema| !schema.fields().is_empty());
@@ -150,8 +130,25 @@ impl Step<'_> {
                     problem: "Struct schemas do not match.".to_owned(),
                 });
             }
-            values.push(value);
+            added.push(value);
         }
+        let row = if deleted { envelope::BEFORE } else { envelope::AFTER };
+        let mut values = match &mut message.value {
+            Value::Struct(members) => members.get_mut(row).map(Value::take_members).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        if !deleted {
+            self.route(message, row_schema, &values);
+        }
+        if rewrite {
+            // The row goes through a copy that reads defaults for nulls.
+            for (value, field) in values.iter_mut().zip(row_schema.fields()) {
+                if let (Value::Null, Some(default)) = (&*value, &field.schema.default) {
+                    *value = default.clone();
+                }
+            }
+        }
+        values.append(&mut added);
         if rewrite {
             values.push(Value::text(if deleted { "true" } else { "false" }));
         }

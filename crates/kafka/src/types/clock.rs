@@ -224,22 +224,20 @@ pub(crate) fn zoned_time_text(micros: i64) -> String {
     out
 }
 
-/// `1999-02-28` of days since 1970.
-pub(crate) fn iso_date(days: i64) -> String {
-    let (year, month, day) = civil_from_days(days);
-    format!("{}-{month:02}-{day:02}", year_text(year))
-}
-
-/// `01:02:03.456Z` of milliseconds of a day.
-pub(crate) fn iso_time_millis(millis: i64) -> String {
-    let seconds = millis.div_euclid(1000);
-    format!("{:02}:{:02}:{:02}.{:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60, millis.rem_euclid(1000))
-}
-
-/// `1999-02-28T01:02:03.456Z` of milliseconds since 1970.
-pub(crate) fn iso_millis(millis: i64) -> String {
-    let instant = Instant { seconds: millis.div_euclid(1000), micros: millis.rem_euclid(1000) * 1000 };
-    zoned_text(instant, 3)
+/// A `java.util.Date` in a header, by Connect's guess: what lies before 1970-01-02 is a time of day,
+/// midnight is a date, anything else a timestamp.
+pub(crate) fn header_date(millis: i64) -> String {
+    let (year, month, day) = civil_from_days(millis.div_euclid(DAY_MILLIS));
+    let of_day = millis.rem_euclid(DAY_MILLIS);
+    let seconds = of_day / 1000;
+    let time = format!("{:02}:{:02}:{:02}.{:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, of_day % 1000);
+    if millis < DAY_MILLIS {
+        time
+    } else if of_day == 0 {
+        format!("{year:04}-{month:02}-{day:02}")
+    } else {
+        format!("{year:04}-{month:02}-{day:02}T{time}")
+    }
 }
 
 /// First day of the Gregorian calendar, 1582-10-15; `java.util.Date` is Julian before it.
@@ -368,6 +366,9 @@ mod tests {
         assert_eq!(zoned_text(old, 6), "-4713-12-31T23:59:59.999999Z");
         let last = timestamp(b"294276-12-31 23:59:59.999999", false).unwrap();
         assert_eq!(last.epoch_micros(), -9_223_372_036_853_775_810);
+        assert_eq!(header_date(920_160_000_000), "1999-02-28");
+        assert_eq!(header_date(920_160_000_001), "1999-02-28T00:00:00.001Z");
+        assert_eq!(header_date(-1), "23:59:59.999Z");
         assert_eq!(java_date(920_160_000_000), "Sun Feb 28 00:00:00 UTC 1999");
         assert_eq!(java_date(-62_135_596_800_000), "Mon Jan 03 00:00:00 UTC 1");
     }

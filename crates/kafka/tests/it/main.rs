@@ -8,3 +8,4 @@ mod pgoutput;
 mod right;
 mod scenario;
 mod snapshot;
+mod speed;

@@ -115,12 +115,12 @@ fn placeholders_are_there_in_every_mode() {
 
 #[test]
 fn what_was_not_sent_does_not_stop_the_task() {
-    // `ba` is a list of bigints: with another placeholder than text it has none that fits.
     let mut scenario = Scenario::load("e-identity-toast");
-    scenario.config.insert("binary.handling.mode".into(), "hex".into());
-    scenario.config.remove("walhouse.oddities");
+    scenario.require("rid_default", "hs");
     let (_, error) = scenario.replay(Hints::default());
-    assert_eq!(error, None);
+    assert!(matches!(error, Some(walhouse_kafka::Error::RequiredField { .. })));
+    scenario.config.remove("walhouse.oddities");
+    assert_eq!(scenario.replay(Hints::default()).1, None);
 }
 
 #[test]

@@ -74,6 +74,19 @@ impl Scenario {
         }
     }
 
+    /// Makes a column one that may not be null.
+    pub(crate) fn require(&mut self, table: &str, column: &str) {
+        for state in ["at_start", "at_end"] {
+            let tables = self.catalog[state]["tables"].as_array_mut().unwrap();
+            let columns = tables.iter_mut().filter(|known| known["table"] == table);
+            for known in columns.flat_map(|table| table["columns"].as_array_mut().unwrap()) {
+                if known["name"] == column {
+                    known["notnull"] = true.into();
+                }
+            }
+        }
+    }
+
     /// What the encoder makes of the frames, up to the error that stops it.
     pub(crate) fn replay(&self, hints: Hints) -> (Vec<Record>, Option<Error>) {
         let mut replay = Replay {
