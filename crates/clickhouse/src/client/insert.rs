@@ -32,7 +32,8 @@ pub(crate) struct Insert {
     pub(crate) sql: String,
     /// Query id, and log comment: the embedded engine has only the latter.
     pub(crate) query_id: String,
-    /// The same bytes must carry the same token, other bytes another one.
+    /// The same bytes must carry the same token, other bytes another one. Only a replicated table
+    /// heeds it.
     pub(crate) token: String,
     /// No key comes twice in the block: the server need not look for older versions in it.
     pub(crate) unique: bool,

@@ -23,27 +23,13 @@ impl Client {
     /// # Errors
     /// [`Error::Busy`] when some are still there after `patience`.
     pub(crate) async fn end_queries(&self, prefix: &str, patience: Duration) -> Result<()> {
-        let prefix_sql = literal(prefix);
-        self.end_matching(
-            prefix,
-            &format!("startsWith(query_id, {prefix_sql}) OR startsWith(Settings['log_comment'], {prefix_sql})"),
-            patience,
-        )
-        .await
-    }
-
-    /// Kills the one query of that id, and waits until it is gone.
-    pub(crate) async fn end_query(&self, id: &str, patience: Duration) -> Result<()> {
-        let id_sql = literal(id);
-        self.end_matching(id, &format!("query_id = {id_sql} OR Settings['log_comment'] = {id_sql}"), patience).await
-    }
-
-    async fn end_matching(&self, name: &str, condition: &str, patience: Duration) -> Result<()> {
+        let start = literal(prefix);
+        let condition = format!("startsWith(query_id, {start}) OR startsWith(Settings['log_comment'], {start})");
         let deadline = Instant::now() + patience;
-        while self.count_running(condition).await? > 0 {
+        while self.count_running(&condition).await? > 0 {
             if Instant::now() >= deadline {
                 return Err(Error::Busy(format!(
-                    "cannot start: queries of a former run ({name}) do not end on ClickHouse"
+                    "cannot start: queries of a former run ({prefix}) do not end on ClickHouse"
                 )));
             }
             self.execute("end queries of a former run", &format!("KILL QUERY WHERE {condition} ASYNC")).await?;

@@ -6,11 +6,6 @@ use super::quote::{identifier, qualified};
 use super::{TRUNCATES, quote};
 use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 
-/// Blocks that the server remembers per table, to swallow an insert that is sent again after an
-/// ambiguous failure. Far above the inserts that can be unacknowledged at a time (a table has one
-/// under way), and cheap: a line per block in one small file.
-const DEDUPLICATION_WINDOW: u32 = 1000;
-
 /// Smaller parts keep all columns in one file. A part that an insert makes is below this, so that
 /// it costs a handful of files to write and to sync instead of several per column; merged parts
 /// beyond it have a file per column, which is what large scans want.
@@ -18,6 +13,10 @@ const WIDE_PART_BYTES: u32 = 64 << 20;
 
 /// Creates one of the plan's tables under `name` (its own or its staging name).
 /// Both kinds are sorted alike, so that a copy's parts can serve both ([`super::share_parts`]).
+///
+/// There is no window of remembered blocks (`non_replicated_deduplication_window`): the server notes
+/// a block before it puts its part in place, so after a kill between the two it would swallow the
+/// block that comes again, and report success. What comes again is told by its versions.
 #[must_use]
 pub fn create_table(plan: &TablePlan, kind: TableKind, name: &str) -> String {
     let engine = match kind {
@@ -32,7 +31,7 @@ pub fn create_table(plan: &TablePlan, kind: TableKind, name: &str) -> String {
     };
     format!(
         "CREATE TABLE IF NOT EXISTS {}\n(\n{}\n)\nENGINE = {engine}\nORDER BY ({}){ttl}\n\
-         SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, min_bytes_for_wide_part = {WIDE_PART_BYTES}",
+         SETTINGS min_bytes_for_wide_part = {WIDE_PART_BYTES}",
         qualified(&plan.database, name),
         columns(plan),
         quote::list(plan.sort_key()),

@@ -1,7 +1,8 @@
 //! Inserts one block into one table, and tries again for a while.
 //!
-//! The same bytes go with the same token, so that a second try of an insert whose fate is unknown
-//! changes nothing if the first one was written after all.
+//! Only a refusal is tried again: then nothing was written. An insert whose fate is unknown (the
+//! connection broke, no answer came) ends the sink. What is in the tables is read when the next
+//! one is opened, and tells what comes again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,16 +18,13 @@ use crate::ddl;
 use crate::mapping::{TableKind, TablePlan};
 use crate::metrics;
 
-/// Bridges a merge backlog, a short memory peak or a restart of the engine. What lasts longer is
-/// the business of the pipeline, which shows it and opens the sink again.
+/// Bridges a merge backlog or a short memory peak. What lasts longer is the business of the
+/// pipeline, which shows it and opens the sink again.
 const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// First wait before another try; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// For the first try to end on the server before the second one begins.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Writes blocks, some of them at a time.
 #[derive(Clone, Debug)]
@@ -102,20 +100,17 @@ impl Inserter {
                 Err(error) => error,
             };
             let give_up = *give_up.get_or_insert_with(|| Instant::now() + RETRY_FOR);
-            if error.retry(Some(&to.table)) != Retry::Later || Instant::now() + wait >= give_up {
+            let refused = !error.is_ambiguous() && error.retry(Some(&to.table)) == Retry::Later;
+            if !refused || Instant::now() + wait >= give_up {
                 return Err(error.outward(Some(&to.table)));
             }
             if wait == FIRST_WAIT {
-                tracing::warn!(table = to.name, query_id = insert.query_id, error = %error, "an insert failed, trying again");
+                tracing::warn!(table = to.name, query_id = insert.query_id, error = %error, "an insert was refused, trying again");
             } else {
-                tracing::debug!(table = to.name, query_id = insert.query_id, error = %error, "it failed again");
+                tracing::debug!(table = to.name, query_id = insert.query_id, error = %error, "it was refused again");
             }
             metrics::retried(&to.name);
             tokio::time::sleep(wait).await;
-            if error.is_ambiguous() {
-                // a failure here says no more than the next try will
-                let _ = self.client.end_query(&insert.query_id, KILL_PATIENCE).await;
-            }
             wait = (wait * 2).min(LONGEST_WAIT);
             insert.query_id = self.query_id();
         }

@@ -169,17 +169,7 @@ async fn the_shape_of_the_seeds_query() -> Result<()> {
         database.insert(plan, &block(plan, &rows, 10, 1000)).await?;
     }
     database.insert(&sales, &tombstone(&sales, vec![text(4), NULL, NULL, NULL], 20, 2000)).await?;
-    let query = "SELECT
-        sales.employee_id, emp.employee_name,
-        terr.sales_territory_id, terr.sales_territory_country, terr.sales_territory_region,
-        SUM(sales.sales_amount) AS sales_total_amount, count() AS sales_count
-        FROM view_sales_last_rec sales
-        LEFT JOIN view_employees_last_rec emp ON sales.employee_id = emp.employee_id
-        LEFT JOIN view_sales_territory_last_rec terr ON sales.sales_territory_id = terr.sales_territory_id
-        GROUP BY
-        sales.employee_id, emp.employee_name,
-        terr.sales_territory_id, terr.sales_territory_country, terr.sales_territory_region
-        ORDER BY sales_total_amount DESC, sales_count DESC";
+    let query = walhouse_lab::rembo::SEED_QUERY.trim_end_matches(';');
     let expected = ["1\tJohn\t1\tKenya\tNairobi\t5000000007\t2", "2\tMary\t2\tGhana\tAccra\t9\t1"];
     assert_eq!(database.rows(query).await?, expected);
     Ok(())
