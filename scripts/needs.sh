@@ -18,6 +18,11 @@ if ! command -v cargo >/dev/null 2>&1; then
     exit 1
 fi
 need gcc cc gcc
+need g++ c++ g++
+need make make
+need pkg-config pkg-config
+need zlib1g-dev /usr/include/zlib.h
+need libssl-dev /usr/include/openssl/ssl.h
 need postgresql /usr/lib/postgresql/*/bin/postgres postgres
 need npm npm
 need ca-certificates /etc/ssl/certs/ca-certificates.crt update-ca-certificates

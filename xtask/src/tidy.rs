@@ -11,12 +11,14 @@ use serde::Deserialize;
 use crate::build::workspace;
 
 /// What each room may import of ours in its program code. Tests may use the lab and the engine as well.
-const WALLS: [(&str, &[&str]); 11] = [
+const WALLS: [(&str, &[&str]); 12] = [
     ("walhouse-value", &[]),
     ("walhouse-change", &["walhouse-value"]),
     ("walhouse-postgres", &["walhouse-change", "walhouse-value"]),
     ("walhouse-clickhouse", &["walhouse-change", "walhouse-value"]),
     ("walhouse-kafka", &["walhouse-change", "walhouse-value"]),
+    // Joins a source to a Kafka under Debezium's rules, as `app` joins both ends of the direct way.
+    ("walhouse-connect", &["walhouse-change", "walhouse-value", "walhouse-postgres", "walhouse-kafka"]),
     ("walhouse-pipeline", &["walhouse-change"]),
     ("walhouse-server", &["walhouse-pipeline", "walhouse-change"]),
     ("walhouse-chdb", &[]),
@@ -29,6 +31,7 @@ const WALLS: [(&str, &[&str]); 11] = [
             "walhouse-postgres",
             "walhouse-clickhouse",
             "walhouse-kafka",
+            "walhouse-connect",
             "walhouse-pipeline",
             "walhouse-server",
             "walhouse-chdb",
