@@ -60,6 +60,7 @@ pub async fn check_target(fixture: &dyn TargetFixture) {
     target::drops_what_the_copy_has(fixture).await;
     target::drops_what_comes_again(fixture).await;
     target::keeps_all_when_closed(fixture).await;
+    target::gives_bytes_back_when_durable(fixture).await;
     target::survives_being_dropped(fixture).await;
 }
 
@@ -88,7 +89,7 @@ pub use origin::{
     tells_progress_without_changes,
 };
 pub use target::{
-    applies_changes_in_order, drops_what_comes_again, drops_what_the_copy_has, keeps_all_when_closed,
-    remembers_its_state, rotates_keys_within_a_transaction, shows_a_copy_when_it_is_finished, survives_being_dropped,
-    truncates_what_is_older,
+    applies_changes_in_order, drops_what_comes_again, drops_what_the_copy_has, gives_bytes_back_when_durable,
+    keeps_all_when_closed, remembers_its_state, rotates_keys_within_a_transaction, shows_a_copy_when_it_is_finished,
+    survives_being_dropped, truncates_what_is_older,
 };

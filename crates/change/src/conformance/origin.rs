@@ -273,6 +273,7 @@ pub async fn refuses_a_second_reader(fixture: &dyn OriginFixture) {
     drop(source);
     // The slot is free again once the walsender has gone.
     drop(case.stream(point, &schemas).await);
+    case.origin.drop_slot().await.expect("drop the slot");
 }
 
 /// A temporary slot's snapshot works like the other and leaves nothing behind.

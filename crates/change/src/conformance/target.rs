@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{COPIED_AT, EPOCH, TargetFixture, schema, slot};
 use crate::memory::RowBatch;
 use crate::{
-    ChangeBatch, Checkpoint, Error, Lsn, Observer, OldImage, Opening, Permit, Phase, Sink, SlotPhase, TableName,
-    TableSchema, TableState, Target, Transaction,
+    Budget, ChangeBatch, Checkpoint, Error, Lsn, Observer, OldImage, Opening, Permit, Phase, Sink, SlotPhase,
+    TableName, TableSchema, TableState, Target, Transaction,
 };
+
+/// Generous: a real server on a busy machine may take a while.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One case's table and slot.
 struct Case<'a> {
@@ -92,6 +96,10 @@ impl<'a> Case<'a> {
     }
 
     fn copied(&self, rows: &[(i64, &str)]) -> ChangeBatch {
+        self.copied_with(rows, Permit::default())
+    }
+
+    fn copied_with(&self, rows: &[(i64, &str)], permit: Permit) -> ChangeBatch {
         let mut batch = RowBatch::default();
         batch.builder.begin(Transaction { xid: 0, commit_lsn: COPIED_AT, commit_time: 1_700_000_000_000_000 });
         let table = batch.builder.schema(&self.schema);
@@ -99,10 +107,14 @@ impl<'a> Case<'a> {
             let row = batch.row(*id, Some(value));
             batch.builder.read(table, COPIED_AT, &row);
         }
-        batch.finish(Permit::default())
+        batch.finish(permit)
     }
 
     fn streamed(&self, transactions: &[Written<'_>]) -> ChangeBatch {
+        self.streamed_with(transactions, Permit::default())
+    }
+
+    fn streamed_with(&self, transactions: &[Written<'_>], permit: Permit) -> ChangeBatch {
         let mut batch = RowBatch::default();
         for (commit_lsn, edits) in transactions {
             let commit_time = 1_700_000_000_000_000 + *commit_lsn as i64;
@@ -112,7 +124,7 @@ impl<'a> Case<'a> {
             }
             batch.builder.progress(Lsn(commit_lsn + 8));
         }
-        batch.finish(Permit::default())
+        batch.finish(permit)
     }
 
     fn add(&self, batch: &mut RowBatch, edit: Edit<'_>, lsn: Lsn, index: u64) {
@@ -289,6 +301,41 @@ pub async fn keeps_all_when_closed(fixture: &dyn TargetFixture) {
     for commit in commits {
         commit.await.expect("a batch of a closed sink is durable");
     }
+}
+
+/// A batch's bytes come back once it is durable, and not before, whether its commit is held without being
+/// polled or was dropped: who holds it may be waiting for a source that waits for those bytes.
+pub async fn gives_bytes_back_when_durable(fixture: &dyn TargetFixture) {
+    let case = Case::new(fixture, "bytes");
+    let budget = Budget::new(1 << 20);
+    let charge = || budget.try_charge(4096).expect("the budget has room");
+    let target = case.target().await;
+    target.begin_copy(&case.schema).await.expect("begin a copy");
+    let mut sink = target.copy_sink(&case.schema, EPOCH).await.expect("open a copy's sink");
+    let held = sink.enqueue(case.copied_with(&[(1, "copied")], charge())).await.expect("enqueue");
+    drop(sink.enqueue(case.copied_with(&[(2, "copied")], charge())).await.expect("enqueue"));
+    is_given_back(&budget).await;
+    sink.close().await.expect("close");
+    drop(held);
+    target.finish_copy(&case.schema).await.expect("finish the copy");
+
+    let mut sink = case.open(&*target).await;
+    let held = sink.enqueue(case.streamed_with(&[(2000, &[Put(1, "new")])], charge())).await.expect("enqueue");
+    drop(sink.enqueue(case.streamed_with(&[(2100, &[Put(3, "new")])], charge())).await.expect("enqueue"));
+    is_given_back(&budget).await;
+    // What gave its bytes back is there, though the sink is open and nobody asked.
+    case.expect(&[(1, "new"), (2, "copied"), (3, "new")]).await;
+    sink.close().await.expect("close");
+    drop(held);
+}
+
+async fn is_given_back(budget: &Budget) {
+    let given_back = async {
+        while budget.in_flight() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, given_back).await.expect("the batches' bytes come back unasked");
 }
 
 /// A sink that is dropped may leave anything undone; the next process gets it right.

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use super::store::{Entry, Place, Store, StoredRow};
 use super::{Seen, read};
 use crate::{
-    BoxFuture, ChangeBatch, Checkpoint, Commit, Domain, Error, Lsn, Observer, Opening, Position, Result, Retry, Sink,
-    SlotPhase, State, TableName, TableSchema, TableState, Target, Version,
+    BoxFuture, ChangeBatch, Checkpoint, Commit, Domain, Error, Lsn, Observer, Opening, Permit, Position, Result, Retry,
+    Sink, SlotPhase, State, TableName, TableSchema, TableState, Target, Version,
 };
 
 /// Inserts that wait in a lane before `enqueue` has to.
@@ -142,6 +142,8 @@ struct Lane {
 struct Insert {
     entries: Vec<Entry>,
     commit_time: i64,
+    /// The batch's bytes, given back with its last insert.
+    held: Arc<Permit>,
     done: oneshot::Sender<()>,
 }
 
@@ -151,12 +153,13 @@ impl Lanes {
         let (store, table) = (store.clone(), place.table.clone());
         let lane = Lane { inserts, from, floor, observer: observer.clone(), stopped: false };
         self.tasks.spawn(async move {
-            while let Some(Insert { entries, commit_time, done }) = queue.recv().await {
+            while let Some(Insert { entries, commit_time, held, done }) = queue.recv().await {
                 let rows = entries.len() as u64;
                 store.insert(&place, entries).await;
                 if let Some(observer) = &observer {
                     observer.visible(&place.table, rows, commit_time);
                 }
+                drop(held);
                 // Nobody may be interested any more.
                 let _ = done.send(());
             }
@@ -232,7 +235,8 @@ impl Seen {
 }
 
 impl MemorySink {
-    async fn take(&mut self, batch: ChangeBatch) -> Result<Commit> {
+    async fn take(&mut self, mut batch: ChangeBatch) -> Result<Commit> {
+        let permit = Arc::new(batch.take_permit());
         let mut inserts = BTreeMap::<TableName, Vec<Entry>>::new();
         for seen in read(&batch) {
             for table in seen.tables() {
@@ -245,7 +249,7 @@ impl MemorySink {
         for (table, entries) in inserts.into_iter().filter(|(_, entries)| !entries.is_empty()) {
             let Some(lane) = self.lanes.open.get(&table) else { continue };
             let (done, waiter) = oneshot::channel();
-            let insert = Insert { entries, commit_time, done };
+            let insert = Insert { entries, commit_time, held: Arc::clone(&permit), done };
             lane.inserts.send(insert).await.map_err(|_| internal("a lane ended"))?;
             durable.push(waiter);
         }

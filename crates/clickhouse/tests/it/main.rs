@@ -2,6 +2,7 @@
 
 mod admin;
 mod blocks;
+mod conformance;
 mod copies;
 mod faults;
 mod holes;
