@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make demo` or `make test` needs and this machine lacks: by apt when root, otherwise prints the command.
-# usage: scripts/needs.sh demo|test
+# usage: scripts/needs.sh demo|demo-kafka|test
 set -euo pipefail
 
 missing=()
@@ -26,9 +26,12 @@ need libssl-dev /usr/include/openssl/ssl.h
 need postgresql /usr/lib/postgresql/*/bin/postgres postgres
 need npm npm
 need ca-certificates /etc/ssl/certs/ca-certificates.crt update-ca-certificates
+if [ "${1:-}" = test ] || [ "${1:-}" = demo-kafka ]; then
+    need openjdk-17-jre-headless "${JAVA_HOME:-/usr}/bin/java" java
+    need maven mvn
+fi
 if [ "${1:-}" = test ]; then
     need postgresql-client psql
-    need maven mvn
     need unzip unzip
     need xz-utils xz
     need curl curl

@@ -23,8 +23,10 @@ pub enum Error {
         output: String,
     },
     /// A server did not come up.
-    #[error("starting Postgres in {} failed: {reason}\n{log}", folder.display())]
+    #[error("starting {server} in {} failed: {reason}\n{log}", folder.display())]
     Start {
+        /// Which kind of server.
+        server: &'static str,
         /// The server's folder.
         folder: PathBuf,
         /// Why we gave up.

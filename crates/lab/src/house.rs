@@ -4,7 +4,7 @@
 //! The embedded engine is walhouse's child and is found as such, so that it can be killed on its own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::error::{Attempt, Error, Result};
+use crate::port::free_port;
 
 /// Enough of the log to hold the reason of a failure.
 const LOG_TAIL_BYTES: usize = 4_000;
@@ -334,9 +335,4 @@ impl Drop for House {
 
 fn signal(pid: u32, signal: Signal) -> bool {
     i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, signal).is_ok())
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).attempt("finding a free port")?;
-    Ok(listener.local_addr().attempt("finding a free port")?.port())
 }

@@ -1,6 +1,7 @@
 //! Instruments that look at walhouse from outside, and what they need to do so.
 //!
 //! - [`postgres`]: private Postgres servers, for the demo and for tests;
+//! - [`kafka`]: private Kafka brokers, and real Connect workers with Debezium;
 //! - [`house`]: a walhouse under test, started, frozen and killed;
 //! - [`rembo`]: the sample workload;
 //! - [`verify`]: proves that the target is the source;
@@ -9,10 +10,15 @@
 //! Nothing here uses walhouse's own encoders, decoders or connections: an instrument that shares a fault with what it
 //! measures does not see it.
 
+mod cache;
 mod clickhouse;
+mod command;
 mod error;
+mod guarded;
 pub mod house;
+pub mod kafka;
 pub mod latency;
+mod port;
 pub mod postgres;
 mod progress;
 pub mod rembo;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::account::Account;
 use super::builder::Options;
-use super::command::run;
+use crate::command::run;
 use crate::error::{Attempt, Error, Result};
 
 /// Where data directories go that would otherwise be out of the account's reach.

@@ -4,15 +4,16 @@
 //! `postgres-linux-x86_64.txz`, with the server and its extensions, relocatable, for glibc 2.27 and later.
 //! A version is complete when its folder is there: it is unpacked beside its place and renamed, under a lock.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
 use super::account::Account;
-use super::command::run;
 use super::version::Version;
+use crate::cache::{lock, user_cache};
+use crate::command::run;
 use crate::error::{Attempt, Error, Result};
 
 /// Where root caches when its own cache folder is closed to the account that the server runs as.
@@ -94,29 +95,13 @@ impl Artifact {
     }
 }
 
-/// `$XDG_CACHE_HOME`, else `~/.cache`; for root, [`SHARED_CACHE`] when the account of the server cannot pass there.
+/// The user's cache folder; for root, [`SHARED_CACHE`] when the account of the server cannot pass there.
 fn cache_folder() -> Result<PathBuf> {
-    let own = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
-        .ok_or_else(|| Error::Invalid("neither XDG_CACHE_HOME nor HOME is set: no cache folder".into()))?;
-    fs::create_dir_all(&own).attempt(&format!("creating {}", own.display()))?;
+    let own = user_cache()?;
     Ok(match Account::choose()?.barred_by(&own)? {
         Some(_) => PathBuf::from(SHARED_CACHE),
         None => own,
     })
-}
-
-/// Holds the file's lock until the returned file is dropped.
-async fn lock(path: PathBuf) -> Result<File> {
-    tokio::task::spawn_blocking(move || -> std::io::Result<File> {
-        let file = File::create(path)?;
-        file.lock().map(|()| file)
-    })
-    .await
-    .attempt("locking the cache folder")?
-    .attempt("locking the cache folder")
 }
 
 fn check_digest(file: &Path, expected: &'static str) -> Result<()> {

@@ -21,10 +21,8 @@
 
 mod account;
 mod builder;
-mod command;
 mod folder;
 mod maven;
-mod process;
 mod server;
 mod version;
 

@@ -1,7 +1,6 @@
 //! A private server: start, stop, kill, start again.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,11 +10,12 @@ use tokio_postgres::{Client, NoTls};
 
 use super::account::Account;
 use super::builder::{Builder, Options};
-use super::command::{run, tail};
 use super::folder::Folder;
-use super::process::Postmaster;
 use super::version::Version;
+use crate::command::{run, tail};
 use crate::error::{Attempt, Error, Result};
+use crate::guarded::{AtOnce, Guarded};
+use crate::port::free_port;
 
 /// How long a start may take; recovery after a kill under load is what takes long.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ const LOG_TAIL_BYTES: usize = 2_000;
 #[derive(Debug)]
 pub struct Server {
     /// Before `folder`, which is deleted when it is a temporary one.
-    postmaster: Option<Postmaster>,
+    postmaster: Option<Guarded>,
     folder: Folder,
     programs: PathBuf,
     account: Account,
@@ -96,7 +96,7 @@ impl Server {
     async fn try_start(&mut self) -> Result<()> {
         self.folder.write_settings(&self.options.settings(self.port), self.account)?;
         let log_start = fs::metadata(&self.folder.log).map_or(0, |meta| meta.len());
-        let mut postmaster = Postmaster::spawn(&self.programs, &self.folder, self.account)?;
+        let mut postmaster = self.spawn()?;
         let deadline = Instant::now() + START_PATIENCE;
         let reason = loop {
             if let Some(end) = postmaster.ended() {
@@ -123,10 +123,19 @@ impl Server {
         let log = fs::read(&self.folder.log).unwrap_or_default();
         let from = usize::try_from(log_start).unwrap_or(0);
         Err(Error::Start {
+            server: "Postgres",
             folder: self.folder.home.clone(),
             reason,
             log: tail(log.get(from..).unwrap_or_default(), LOG_TAIL_BYTES),
         })
+    }
+
+    /// Starts `postgres` on the folder; the server is not ready yet when this returns.
+    fn spawn(&self) -> Result<Guarded> {
+        let mut command = Command::new(self.programs.join("postgres"));
+        command.arg("-D").arg(&self.folder.data).current_dir("/");
+        self.account.apply(&mut command);
+        Guarded::spawn("postgres", command, &self.folder.log, AtOnce::Quit, self.folder.temporary())
     }
 
     /// Stops in order: sessions are ended, a checkpoint is written, replication receivers get everything.
@@ -176,7 +185,7 @@ impl Server {
 
     /// Process id of the postmaster, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.postmaster.as_ref().map(Postmaster::pid)
+        self.postmaster.as_ref().map(Guarded::pid)
     }
 
     /// The port on 127.0.0.1.
@@ -239,12 +248,6 @@ pub async fn connect(url: &str) -> Result<Client> {
         }
     });
     Ok(client)
-}
-
-/// A free port of 127.0.0.1. Somebody else may take it before Postgres does: the start tries again then.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).attempt("finding a free port")?;
-    Ok(listener.local_addr().attempt("finding a free port")?.port())
 }
 
 /// Whether the log of a failed start says that somebody else holds the folder, its memory or the port.

@@ -10,7 +10,7 @@ const OUTPUT_TAIL_BYTES: usize = 2_000;
 
 /// Runs `command` and returns its standard output. A failure carries the end of what it printed; a program that is
 /// not there becomes [`Error::MissingProgram`] with `install`.
-pub(super) async fn run(mut command: Command, attempt: &str, install: &'static str) -> Result<String> {
+pub(crate) async fn run(mut command: Command, attempt: &str, install: &'static str) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output()).await.attempt(attempt)?;
     let output = match output {
@@ -27,7 +27,7 @@ pub(super) async fn run(mut command: Command, attempt: &str, install: &'static s
 }
 
 /// The last `limit` bytes of `text`, trimmed, as text.
-pub(super) fn tail(text: &[u8], limit: usize) -> String {
+pub(crate) fn tail(text: &[u8], limit: usize) -> String {
     let from = text.len().saturating_sub(limit);
     String::from_utf8_lossy(text.get(from..).unwrap_or_default()).trim().to_owned()
 }
