@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use walhouse_change::{
-    Commit, CopyPart, Domain, Error, Lsn, Phase, Result, Retry, Snapshot, TableName, TableSchema, TableState, Target,
+    ChangeBatch, Commit, CopyPart, Domain, Error, Lsn, Phase, Result, Retry, Snapshot, Source, TableName, TableSchema,
+    TableState, Target,
 };
 
 use crate::StatusBoard;
@@ -92,7 +93,7 @@ async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
     let mut sink = copy.target.copy_sink(&table.schema, copy.epoch).await?;
     let mut source = copy.snapshot.open(part).await?;
     let mut commits = FuturesOrdered::<Commit>::new();
-    while let Some(batch) = source.next().await? {
+    while let Some(batch) = next_batch(&mut *source, &mut commits).await? {
         if table.failure.get().is_some() {
             return Ok(());
         }
@@ -101,16 +102,26 @@ async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
         table.rows.fetch_add(rows as u64, Ordering::Relaxed);
         copy.board.copied(&table.schema.name, rows as u64);
         metrics::batch(Way::Copy, rows, bytes);
-        // A failed insert is noticed here already, not at the end of a part of hours.
-        while let Some(Some(durable)) = commits.next().now_or_never() {
-            durable?;
-        }
     }
     sink.close().await?;
     while let Some(durable) = commits.next().await {
         durable?;
     }
     Ok(())
+}
+
+/// The source's next batch. Commits are looked at meanwhile, so that a failed insert is noticed at once and not when a
+/// slow source has more; the source's future is kept, since it need not be cancel-safe.
+async fn next_batch(source: &mut dyn Source, commits: &mut FuturesOrdered<Commit>) -> Result<Option<ChangeBatch>> {
+    let mut next = source.next();
+    loop {
+        tokio::select! {
+            // Durable batches are few and bounded by the memory budget.
+            biased;
+            Some(durable) = commits.next(), if !commits.is_empty() => durable?,
+            batch = &mut next => return batch,
+        }
+    }
 }
 
 impl Table {

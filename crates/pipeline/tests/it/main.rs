@@ -5,4 +5,5 @@
 mod flow;
 mod model;
 mod oracle;
+mod slow_copy;
 mod workload;
