@@ -36,6 +36,7 @@ if [ "${1:-}" = test ]; then
     need xz-utils xz
     need curl curl
     need git git
+    need chromium chromium
     # Debian's python3 comes without the module that makes virtual environments.
     if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then missing+=(python3 python3-venv); fi
 fi

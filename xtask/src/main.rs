@@ -1,10 +1,11 @@
-//! Developer tasks: `cargo xtask tidy | ci | bench | chaos`.
+//! Developer tasks: `cargo xtask tidy | ci | bench | chaos | page`.
 
 mod bench;
 mod build;
 mod chaos;
 mod ci;
 mod engine;
+mod page;
 mod tidy;
 
 use anyhow::Result;
@@ -28,6 +29,8 @@ enum Task {
     Bench(bench::Options),
     /// Kill -9 walhouse, its engine and Postgres under load, then prove that nothing is lost or doubled
     Chaos(chaos::Options),
+    /// Build the console's page: what the binary embeds
+    Page,
 }
 
 fn main() -> Result<()> {
@@ -37,6 +40,7 @@ fn main() -> Result<()> {
         Task::Tidy => tidy::run(),
         Task::Ci(options) => ci::run(&options),
         Task::Bench(options) => runtime.block_on(bench::run(options)),
+        Task::Page => page::build(),
         Task::Chaos(options) => runtime.block_on(chaos::run(options)),
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::build::workspace;
+use crate::page;
 
 /// What each room may import of ours in its program code. Tests may use the lab and the engine as well.
 const WALLS: [(&str, &[&str]); 12] = [
@@ -46,6 +47,9 @@ const MAX_LINES: usize = 600;
 /// A `lib.rs` is documentation, modules and what they show: no code.
 const MAX_LIB_LINES: usize = 120;
 
+/// Sources of the console's page: they begin with their story too.
+const PAGE_SOURCES: [&str; 3] = [".ts", ".tsx", ".mjs"];
+
 /// Names the test that holds each invariant.
 const DOCUMENT: &str = "ARCHITECTURE.md";
 
@@ -75,10 +79,14 @@ pub(crate) fn run() -> Result<()> {
             let text = fs::read_to_string(workspace().join(&file)).with_context(|| format!("reading {file}"))?;
             faults.extend(file_faults(&file, &text));
             code.push_str(&text);
+        } else if PAGE_SOURCES.iter().any(|end| file.ends_with(end)) {
+            let text = fs::read_to_string(workspace().join(&file)).with_context(|| format!("reading {file}"))?;
+            faults.extend(page_faults(&file, &text));
         }
     }
     let document = fs::read_to_string(workspace().join(DOCUMENT)).with_context(|| format!("reading {DOCUMENT}"))?;
     faults.extend(missing_tests(&document, &code));
+    faults.extend(page::faults()?);
     if faults.is_empty() {
         println!("tidy: ok");
         return Ok(());
@@ -126,6 +134,18 @@ fn file_faults(file: &str, text: &str) -> Vec<String> {
         if !file.starts_with("crates/chdb/") && line.starts_with("unsafe ") {
             faults.push(format!("{file}:{} is unsafe outside of chdb", number + 1));
         }
+    }
+    faults
+}
+
+fn page_faults(file: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = text.lines().count();
+    if lines > MAX_LINES {
+        faults.push(format!("{file} has {lines} lines, more than {MAX_LINES}"));
+    }
+    if !text.starts_with("// ") {
+        faults.push(format!("{file} does not begin with its story (//)"));
     }
     faults
 }
