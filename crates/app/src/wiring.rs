@@ -42,6 +42,13 @@ pub(crate) async fn engine(engine: &config::Engine) -> Result<Engine> {
     if let Some(file) = &engine.password_file {
         arguments.extend(["--password-file".into(), file.clone().into_os_string()]);
     }
+    if let Some(reader) = &engine.reader {
+        arguments.extend(["--reader".into(), reader.user.clone().into()]);
+        arguments.extend(["--reader-database".into(), reader.database.clone().into()]);
+        if let Some(file) = &reader.password_file {
+            arguments.extend(["--reader-password-file".into(), file.clone().into_os_string()]);
+        }
+    }
     let mut spawn = Spawn::new(program, arguments);
     spawn.listen = engine.listen;
     Ok(Engine::start(spawn).await?)

@@ -102,6 +102,22 @@ pub(crate) enum Command {
     /// The sample workload "rembo"
     #[command(subcommand)]
     Rembo(RemboCommand),
+
+    /// Print the completions of a shell
+    ///
+    /// For bash: `walhouse completions bash > ~/.local/share/bash-completion/completions/walhouse`.
+    Completions {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+
+    /// Write the manual pages
+    Man {
+        /// Folder to write them to; created when missing
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// The configuration file.
@@ -163,6 +179,18 @@ pub(crate) struct Engine {
     /// File whose first line is the password of the user "default"
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+
+    /// A further user, who may only read, and only the database of --reader-database
+    #[arg(long, value_name = "USER", requires = "reader_database")]
+    pub(crate) reader: Option<String>,
+
+    /// File whose first line is that user's password
+    #[arg(long, value_name = "FILE", requires = "reader")]
+    pub(crate) reader_password_file: Option<PathBuf>,
+
+    /// The database that this user may read
+    #[arg(long, value_name = "DATABASE", requires = "reader")]
+    pub(crate) reader_database: Option<String>,
 }
 
 /// The demo.

@@ -1,7 +1,9 @@
 //! `walhouse engine`: this process becomes the embedded engine.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
-use walhouse_chdb::Options;
+use walhouse_chdb::{Access, Options, User};
 
 use crate::cli::Engine;
 use crate::config::read_secret;
@@ -10,10 +12,15 @@ use crate::config::read_secret;
 pub(crate) fn engine(command: Engine) -> Result<()> {
     let mut options = Options::new(command.data);
     options.listen = command.listen;
-    if let Some(file) = command.password_file {
-        let secret = read_secret(&file).with_context(|| format!("cannot read the password file {}", file.display()))?;
-        options.password = Some(secret);
+    options.password = command.password_file.as_deref().map(password).transpose()?;
+    if let (Some(name), Some(database)) = (command.reader, command.reader_database) {
+        let password = command.reader_password_file.as_deref().map(password).transpose()?.unwrap_or_default();
+        options.users.push(User { name, password, access: Access::ReadOnly { database } });
     }
     // Before any thread is made: the confinement reaches only this one and its children.
     Ok(walhouse_chdb::serve(options)?)
+}
+
+fn password(file: &Path) -> Result<String> {
+    read_secret(file).with_context(|| format!("cannot read the password file {}", file.display()))
 }

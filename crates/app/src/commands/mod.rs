@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod engine;
+mod manual;
 mod rembo;
 mod run;
 mod status;
@@ -28,6 +29,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Verify(options)) => return verify::verify(&options),
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { dir }) => manual::pages(&dir)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -49,6 +49,16 @@ pub(crate) struct Engine {
     pub(crate) data: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) password_file: Option<PathBuf>,
+    /// A user who may only read.
+    pub(crate) reader: Option<Reader>,
+}
+
+/// A user of the embedded engine who may only read, and only one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reader {
+    pub(crate) user: String,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) database: String,
 }
 
 /// Where walhouse itself answers.

@@ -48,6 +48,8 @@ pub(super) struct Engine {
     pub(super) data: Option<Spanned<String>>,
     pub(super) listen: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<String>>,
+    pub(super) reader: Option<Spanned<String>>,
+    pub(super) reader_password_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,7 +13,7 @@ use walhouse_clickhouse::mapping::TableOverride;
 use walhouse_postgres::{DEFAULT_PUBLICATION, DEFAULT_SLOT};
 
 use super::raw::{self, Raw};
-use super::{Config, ConfigError, Console, Engine};
+use super::{Config, ConfigError, Console, Engine, Reader};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest identifier of Postgres, in bytes.
@@ -32,12 +32,15 @@ impl Resolver<'_> {
         let postgres = self.postgres(raw.postgres)?;
         let embedded = raw.clickhouse.url.is_none();
         let raw_engine_password = raw.engine.password_file.clone();
-        let engine = self.engine(raw.engine)?;
+        let mut engine = self.engine(raw.engine)?;
         let target_password = match embedded {
             true => self.secret("[engine] password_file", raw_engine_password.as_ref())?,
             false => self.secret("[clickhouse] password_file", raw.clickhouse.password_file.as_ref())?,
         };
         let mut clickhouse = self.clickhouse(raw.clickhouse, &engine, postgres.slot())?;
+        if let Some(reader) = &mut engine.reader {
+            reader.database.clone_from(&clickhouse.database);
+        }
         clickhouse.password = target_password.clone().map(walhouse_clickhouse::Secret::new);
         clickhouse.tables = self.tables(raw.tables, &postgres.tables)?;
         let (listen, span) = self.address("[console] listen", raw.console.listen, super::DEFAULT_CONSOLE_LISTEN)?;
@@ -169,7 +172,33 @@ impl Resolver<'_> {
         }
         let file = raw.password_file.as_ref();
         let password_file = file.map(|file| self.existing("[engine] password_file", file)).transpose()?;
-        Ok(Engine { data: self.absolute(&data), listen, password_file })
+        let reader = self.reader(raw.reader, raw.reader_password_file.as_ref(), listen)?;
+        Ok(Engine { data: self.absolute(&data), listen, password_file, reader })
+    }
+
+    fn reader(
+        &self,
+        user: Option<Spanned<String>>,
+        file: Option<&Spanned<String>>,
+        listen: SocketAddr,
+    ) -> Result<Option<Reader>> {
+        let Some(user) = user else {
+            return match file {
+                Some(file) => self.fail(file.span(), "[engine] reader_password_file goes with [engine] reader"),
+                None => Ok(None),
+            };
+        };
+        if user.get_ref() == "default" {
+            return self.fail(user.span(), "[engine] reader must be another user than \"default\", who may write");
+        }
+        if !listen.ip().is_loopback() && file.is_none() {
+            let message = format!("[engine] listen {listen} is not loopback: that needs [engine] reader_password_file");
+            return self.fail(user.span(), message);
+        }
+        let password_file = file.map(|file| self.existing("[engine] reader_password_file", file)).transpose()?;
+        let user = self.name("[engine] reader", Some(user), "")?;
+        // The database is known once the target is.
+        Ok(Some(Reader { user, password_file, database: String::new() }))
     }
 
     fn tables(

@@ -46,7 +46,7 @@ fn the_default_file_says_what_the_code_does() {
 #[test]
 fn the_default_file_comments_only_real_keys() {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["ca.pem", "postgres.password", "clickhouse.password", "engine.password"] {
+    for file in ["ca.pem", "postgres.password", "clickhouse.password", "engine.password", "reader.password"] {
         std::fs::write(folder.path().join(file), "secret\n").unwrap();
     }
     let text: String = DEFAULT_FILE
@@ -90,6 +90,8 @@ fn an_error_names_the_line_and_the_key() {
         ("[clickhouse]\nretention = \"0d\"", ":4: [clickhouse] retention"),
         ("[engine]\nlisten = \"localhost:8123\"", ":4: [engine] listen \"localhost:8123\" is not of the form"),
         ("[engine]\nlisten = \"0.0.0.0:8123\"", ":4: [engine] listen 0.0.0.0:8123 is not loopback"),
+        ("[engine]\nreader = \"default\"", ":4: [engine] reader must be another user"),
+        ("[engine]\nreader_password_file = \"x\"", ":4: [engine] reader_password_file goes with [engine] reader"),
         ("[console]\nlisten = \"127.0.0.1:8123\"", ":4: [engine] listen and [console] listen are both"),
         ("[tables.employee]", ":3: [tables.\"employee\"] must name one table"),
         ("[tables.\"other.t\"]", ":3: [tables.\"other.t\"] is not among [postgres] tables"),
@@ -120,6 +122,13 @@ fn a_missing_url_is_named() {
 fn a_missing_file_says_how_to_get_one() {
     let message = Config::load(Path::new("/nonexistent/walhouse.toml")).unwrap_err().to_string();
     assert!(message.starts_with("/nonexistent/walhouse.toml: cannot read") && message.contains("--default-config"));
+}
+
+#[test]
+fn a_reader_is_bound_to_the_database() {
+    let config = minimal("[clickhouse]\ndatabase = \"shop\"\n[engine]\nreader = \"bi\"").unwrap();
+    let reader = config.engine.unwrap().reader.unwrap();
+    assert_eq!((reader.user.as_str(), reader.database.as_str(), reader.password_file), ("bi", "shop", None));
 }
 
 #[test]

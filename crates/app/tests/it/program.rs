@@ -71,3 +71,19 @@ fn the_engine_refuses_to_be_open_to_a_network() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("without a password"), "{}", stderr(&output));
 }
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(script.contains("walhouse") && script.contains("teardown") && script.contains("config"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man");
+    assert_eq!(run(&["man", "--dir", pages.to_str().unwrap()]).status.code(), Some(0));
+    let page = std::fs::read_to_string(pages.join("walhouse-verify.1")).unwrap();
+    assert!(page.contains(".TH walhouse-verify 1") && page.contains("row by row"), "{page}");
+    assert!(pages.join("walhouse.1").is_file() && pages.join("walhouse-rembo-seed.1").is_file());
+}
