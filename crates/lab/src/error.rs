@@ -68,6 +68,14 @@ pub enum Error {
         /// The cause.
         source: clickhouse::error::Error,
     },
+    /// Kafka refused, or went away.
+    #[error("{attempt} on Kafka failed")]
+    Kafka {
+        /// What was attempted.
+        attempt: String,
+        /// The cause.
+        source: rdkafka::error::KafkaError,
+    },
     /// The sample workload's tables are there already.
     #[error("these tables exist already: {}; --force drops and recreates them", tables.join(", "))]
     TablesExist {
@@ -113,6 +121,12 @@ impl<T> Attempt<T> for Result<T, tokio_postgres::Error> {
 impl<T> Attempt<T> for Result<T, clickhouse::error::Error> {
     fn attempt(self, attempt: &str) -> Result<T> {
         self.map_err(|source| Error::ClickHouse { attempt: attempt.to_owned(), source })
+    }
+}
+
+impl<T> Attempt<T> for Result<T, rdkafka::error::KafkaError> {
+    fn attempt(self, attempt: &str) -> Result<T> {
+        self.map_err(|source| Error::Kafka { attempt: attempt.to_owned(), source })
     }
 }
 

@@ -24,6 +24,38 @@ pub(super) struct Jars {
 pub(super) const BROKER: Jars =
     Jars { name: "kafka-3.9.1", artifacts: &["org.apache.kafka:kafka_2.13:3.9.1", "org.slf4j:slf4j-reload4j:1.7.36"] };
 
+/// The worker of the image `debezium/connect:2.4`. `connect-file` is left out, as in Kafka's own start script.
+pub(super) const CONNECT_3_5: Jars = Jars {
+    name: "connect-3.5.1",
+    artifacts: &[
+        "org.apache.kafka:connect-runtime:3.5.1",
+        "org.apache.kafka:connect-json:3.5.1",
+        "org.apache.kafka:connect-transforms:3.5.1",
+        "org.apache.kafka:connect-mirror:3.5.1",
+        "org.apache.kafka:connect-basic-auth-extension:3.5.1",
+        "org.slf4j:slf4j-reload4j:1.7.36",
+    ],
+};
+
+/// Its connector. The set's folder is the worker's `plugin.path`.
+pub(super) const DEBEZIUM_2_4: Jars =
+    Jars { name: "debezium-postgres-2.4.2", artifacts: &["io.debezium:debezium-connector-postgres:2.4.2.Final"] };
+
+/// A worker for Debezium 3.
+pub(super) const CONNECT_3_9: Jars = Jars {
+    name: "connect-3.9.1",
+    artifacts: &[
+        "org.apache.kafka:connect-runtime:3.9.1",
+        "org.apache.kafka:connect-json:3.9.1",
+        "org.apache.kafka:connect-transforms:3.9.1",
+        "org.slf4j:slf4j-reload4j:1.7.36",
+    ],
+};
+
+/// Its connector.
+pub(super) const DEBEZIUM_3_0: Jars =
+    Jars { name: "debezium-postgres-3.0.8", artifacts: &["io.debezium:debezium-connector-postgres:3.0.8.Final"] };
+
 impl Jars {
     /// The folder that holds the jars' folder `lib`; fetches them when they are not in the cache.
     pub(super) async fn folder(self) -> Result<PathBuf> {

@@ -18,11 +18,17 @@
 
 mod broker;
 mod builder;
+mod connect;
 mod home;
+mod http;
 mod jars;
 mod jvm;
 mod ready;
+mod records;
 
 pub use broker::Broker;
 pub use builder::Builder;
+pub use connect::{Connect, ConnectBuilder, Release};
+pub use http::Reply;
 pub use jvm::Tuning;
+pub use records::{Ends, Reader, Record, create_topic, delete_topics};

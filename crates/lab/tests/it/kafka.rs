@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use walhouse_lab::kafka::Broker;
+use walhouse_lab::kafka::{Broker, Connect, Reader};
 use walhouse_lab::verify::until;
 
 #[tokio::test]
@@ -66,4 +66,36 @@ async fn a_broker_ends_with_its_killed_owner() {
     })
     .await
     .unwrap();
+}
+
+/// The seed's own pair in earnest: a change comes out of a real Debezium.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_debezium_streams_a_change() {
+    let broker = Broker::builder().start().await.unwrap();
+    let postgres = walhouse_lab::postgres::Server::shared().await.unwrap();
+    let url = postgres.create_database("debezium").await.unwrap();
+    let client = walhouse_lab::postgres::connect(&url).await.unwrap();
+    client.batch_execute("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    let connect = Connect::builder(broker.bootstrap()).start().await.unwrap();
+    let config = format!(
+        r#"{{"name": "one", "config": {{"connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "plugin.name": "pgoutput", "database.hostname": "127.0.0.1", "database.port": "{}", "database.user": "postgres",
+        "database.password": "x", "database.dbname": "debezium", "topic.prefix": "p", "slot.name": "lab_debezium"}}}}"#,
+        postgres.port()
+    );
+    let reply = connect.request("POST", "/connectors", Some(&config)).await.unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    client.batch_execute("INSERT INTO t VALUES (7)").await.unwrap();
+    let reader = Reader::new(&broker.bootstrap()).unwrap();
+    let topic = ["p.public.t".to_owned()];
+    let records = until("the change in Kafka", Duration::from_secs(90), async || {
+        let records = reader.all(&topic).map_err(|error| error.to_string())?;
+        if records.is_empty() { Err(connect.log_tail()) } else { Ok(records) }
+    })
+    .await
+    .unwrap();
+    let value = String::from_utf8(records[0].value.clone().unwrap()).unwrap();
+    assert!(value.contains(r#""after":{"id":7}"#) && value.contains(r#""version":"2.4.2.Final""#), "{value}");
+    drop(connect);
+    client.execute("SELECT pg_drop_replication_slot('lab_debezium')", &[]).await.ok();
 }
