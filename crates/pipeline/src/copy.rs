@@ -89,9 +89,10 @@ async fn work(shared: Arc<Shared>) -> Result<()> {
 }
 
 async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
+    // The source reads ahead while the target makes the tables.
+    let mut source = copy.snapshot.open(part).await?;
     table.begun.get_or_try_init(|| table.begin(copy)).await?;
     let mut sink = copy.target.copy_sink(&table.schema, copy.epoch).await?;
-    let mut source = copy.snapshot.open(part).await?;
     let mut commits = FuturesOrdered::<Commit>::new();
     while let Some(batch) = next_batch(&mut *source, &mut commits).await? {
         if table.failure.get().is_some() {

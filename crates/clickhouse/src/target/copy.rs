@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use serde::Deserialize;
 use walhouse_change::TableSchema;
 
@@ -35,20 +36,21 @@ impl Tables {
         self.client.end_queries(&super::copy_prefix(&self.slot, &plan.name), PATIENCE).await?;
         let inventory = Inventory::read(&self.client, &plan.database, Some(&plan.created_names())).await?;
         self.check_names(plan, &inventory)?;
-        let comment = owner::copy_comment(&self.slot, &plan.schema.name);
-        for &kind in plan.tables() {
-            let (finished, name) = (plan.table_name(kind), plan.staging_name(kind));
-            // put in place by a call that did not come to its end: no longer the copy in progress
-            if self.is(plan, &finished, &inventory, Owner::Copy) {
-                self.mark_finished(plan, &finished).await?;
-            }
-            if inventory.get(&name).is_some() {
-                tracing::info!(table = %plan.schema.name, "dropping a copy that was not finished");
-                self.client.execute(&format!("drop table {name}"), &ddl::drop_table(&plan.database, &name)).await?;
-            }
-            self.create(plan, kind, &name, &comment).await?;
-            self.merge_rarely(plan, &name, true).await;
+        try_join_all(plan.tables().iter().map(|&kind| self.begin_one(plan, kind, &inventory))).await.map(drop)
+    }
+
+    async fn begin_one(&self, plan: &TablePlan, kind: TableKind, inventory: &Inventory) -> Result<()> {
+        let (finished, name) = (plan.table_name(kind), plan.staging_name(kind));
+        // put in place by a call that did not come to its end: no longer the copy in progress
+        if self.is(plan, &finished, inventory, Owner::Copy) {
+            self.mark_finished(plan, &finished).await?;
         }
+        if inventory.get(&name).is_some() {
+            tracing::info!(table = %plan.schema.name, "dropping a copy that was not finished");
+            self.client.execute(&format!("drop table {name}"), &ddl::drop_table(&plan.database, &name)).await?;
+        }
+        self.create(plan, kind, &name, &owner::copy_comment(&self.slot, &plan.schema.name)).await?;
+        self.merge_rarely(plan, &name, true).await;
         Ok(())
     }
 

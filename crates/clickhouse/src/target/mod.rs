@@ -119,8 +119,8 @@ impl ClickHouse {
     async fn load_state(&self) -> Result<State> {
         // another server may answer now than when the process started
         self.client.version().await?;
-        self.client.end_queries(&query_prefix(&self.config.slot), KILL_PATIENCE).await?;
-        self.create_database().await?;
+        let prefix = query_prefix(&self.config.slot);
+        tokio::try_join!(self.client.end_queries(&prefix, KILL_PATIENCE), self.create_database())?;
         self.service.create().await?;
         Ok(self.service.read(false).await?)
     }

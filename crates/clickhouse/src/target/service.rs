@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use walhouse_change::{Checkpoint, Lsn, Phase, SlotPhase, State, TableName, TableState};
 
@@ -101,10 +102,9 @@ impl Service {
              ENGINE = ReplacingMergeTree(seq) ORDER BY (slot, schema, name)",
             self.table(TABLES)
         );
-        for sql in [checkpoint, tables, ddl::create_truncates(&self.database)] {
-            self.client.execute("create walhouse's own tables", &sql).await?;
-        }
-        Ok(())
+        let statements = [checkpoint, tables, ddl::create_truncates(&self.database)];
+        let created = statements.iter().map(|sql| self.client.execute("create walhouse's own tables", sql));
+        try_join_all(created).await.map(drop)
     }
 
     /// Reads the slot's state. With `missing_is_empty`, tables that do not exist hold nothing.
@@ -118,7 +118,7 @@ impl Service {
             self.table(CHECKPOINT),
             literal(&self.slot)
         );
-        let checkpoints: Vec<StoredCheckpoint> = self.client.rows("read the checkpoint", &sql).await?;
+        let checkpoints = self.client.rows::<StoredCheckpoint>("read the checkpoint", &sql);
         let sql = format!(
             "SELECT schema, name, relid, phase, toString(consistent_point) AS point_text, \
              toString(rows_copied) AS rows_text, error, toString(seq) AS seq_text FROM {} WHERE slot = {} \
@@ -126,7 +126,8 @@ impl Service {
             self.table(TABLES),
             literal(&self.slot)
         );
-        let tables: Vec<StoredTable> = self.client.rows("read the tables' states", &sql).await?;
+        let tables = self.client.rows::<StoredTable>("read the tables' states", &sql);
+        let (checkpoints, tables) = tokio::try_join!(checkpoints, tables)?;
         let written = checkpoints.iter().map(|row| &row.seq_text).chain(tables.iter().map(|row| &row.seq_text));
         let last = written.filter_map(|seq| seq.parse::<u64>().ok()).max().unwrap_or(0);
         self.seq.fetch_max(last + 1, Ordering::Relaxed);
