@@ -14,7 +14,8 @@ mod views;
 
 pub use quote::{identifier, literal, qualified};
 pub use statements::{
-    add_column, create_database, drop_table, drop_view, exchange, insert, merge_rarely, read_back, rename, share_parts,
+    MERGE_SETTING, add_column, create_database, drop_table, drop_view, exchange, insert, merge_rarely, read_back,
+    rename, share_parts,
 };
 pub use tables::{create_table, create_truncates};
 pub use views::views;

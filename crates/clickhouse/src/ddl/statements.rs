@@ -53,14 +53,16 @@ pub fn rename(database: &str, from: &str, to: &str) -> String {
     format!("RENAME TABLE {} TO {}", qualified(database, from), qualified(database, to))
 }
 
+/// The number of a table's parts from which on they are merged at once.
+pub const MERGE_SETTING: &str = "min_parts_to_merge_at_once";
+
 /// Merges parts of a table only from `parts` at a time on; without a number, as the server does.
 #[must_use]
 pub fn merge_rarely(database: &str, name: &str, parts: Option<u32>) -> String {
-    const SETTING: &str = "min_parts_to_merge_at_once";
     let table = qualified(database, name);
     match parts {
-        Some(parts) => format!("ALTER TABLE {table} MODIFY SETTING {SETTING} = {parts}"),
-        None => format!("ALTER TABLE {table} RESET SETTING {SETTING}"),
+        Some(parts) => format!("ALTER TABLE {table} MODIFY SETTING {MERGE_SETTING} = {parts}"),
+        None => format!("ALTER TABLE {table} RESET SETTING {MERGE_SETTING}"),
     }
 }
 

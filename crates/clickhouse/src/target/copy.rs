@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// slows inserts down from 1000 parts on, so that a copy of any size stays well clear of that.
 const PARTS_TO_MERGE: u32 = 64;
 
+/// How long after the stream was opened the parts of a copy are merged as any table's.
+const MERGES_WAIT: Duration = Duration::from_secs(2);
+
 impl Tables {
     /// Makes the plan's tables anew under their staging names.
     pub(super) async fn begin_copy(&self, schema: &Arc<TableSchema>) -> walhouse_change::Result<()> {
@@ -50,17 +53,30 @@ impl Tables {
             self.client.execute(&format!("drop table {name}"), &ddl::drop_table(&plan.database, &name)).await?;
         }
         self.create(plan, kind, &name, &owner::copy_comment(&self.slot, &plan.schema.name)).await?;
-        self.merge_rarely(plan, &name, true).await;
+        self.merge_rarely(plan, &name).await;
         Ok(())
     }
 
     /// Merges would take half of the engine's time from a copy, whose parts can wait: many at once
     /// are cheaper. A server that does not know the setting merges as it likes.
-    async fn merge_rarely(&self, plan: &TablePlan, name: &str, rarely: bool) {
-        let sql = ddl::merge_rarely(&plan.database, name, rarely.then_some(PARTS_TO_MERGE));
-        if let Err(error) = self.client.execute("set how often a copy is merged", &sql).await {
+    async fn merge_rarely(&self, plan: &TablePlan, name: &str) {
+        let sql = ddl::merge_rarely(&plan.database, name, Some(PARTS_TO_MERGE));
+        if let Err(error) = self.client.execute("have a copy merged rarely", &sql).await {
             tracing::debug!(table = %plan.schema.name, error = %error, "the copy is merged as any table");
         }
+    }
+
+    /// Has a finished copy merged as any table, after a while: whoever waited for it looks at it
+    /// now. Should the process end before, the next one finds the table like this and says it again.
+    pub(super) fn merge_soon(&self, plan: &TablePlan, name: &str) {
+        let sql = ddl::merge_rarely(&plan.database, name, None);
+        let (client, name) = (self.client.clone(), name.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(MERGES_WAIT).await;
+            if let Err(error) = client.execute("have a table merged as usual", &sql).await {
+                tracing::warn!(target = name, error = %error, "the table is merged rarely until the next start");
+            }
+        });
     }
 
     /// Puts the copy in place. Can be called again after any failure.
@@ -81,9 +97,7 @@ impl Tables {
         self.forget_truncates(plan).await?;
         self.create_views(plan, &[]).await?;
         for &kind in plan.tables() {
-            let name = plan.table_name(kind);
-            self.merge_rarely(plan, &name, false).await;
-            self.mark_finished(plan, &name).await?;
+            self.mark_finished(plan, &plan.table_name(kind)).await?;
         }
         self.drop_leftovers(plan, &inventory).await
     }

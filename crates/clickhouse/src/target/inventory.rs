@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::client::Client;
-use crate::ddl::literal;
+use crate::ddl::{MERGE_SETTING, literal};
 use crate::error::Result;
 use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 
@@ -14,6 +14,8 @@ use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 pub(super) struct Found {
     pub(super) engine: String,
     pub(super) comment: String,
+    /// Its parts are merged rarely, as those of a copy under way.
+    pub(super) merged_rarely: bool,
     /// `a, b`, unquoted as ClickHouse prints it.
     pub(super) sorting_key: String,
     /// Name and full type, in order.
@@ -33,6 +35,7 @@ impl Inventory {
             engine: String,
             comment: String,
             sorting_key: String,
+            merged_rarely: u8,
         }
         #[derive(Deserialize)]
         struct Column {
@@ -48,7 +51,9 @@ impl Inventory {
         };
         let of = literal(database);
         let sql = format!(
-            "SELECT name, engine, comment, sorting_key FROM system.tables WHERE database = {of}{}",
+            "SELECT name, engine, comment, sorting_key, toUInt8(position(engine_full, {}) > 0) AS merged_rarely \
+             FROM system.tables WHERE database = {of}{}",
+            literal(MERGE_SETTING),
             only("name")
         );
         let tables: Vec<Table> = client.rows("read the list of tables", &sql).await?;
@@ -58,8 +63,9 @@ impl Inventory {
         );
         let columns: Vec<Column> = client.rows("read the tables' columns", &sql).await?;
         let mut found: HashMap<String, Found> = HashMap::with_capacity(tables.len());
-        for Table { name, engine, comment, sorting_key } in tables {
-            found.insert(name, Found { engine, comment, sorting_key, columns: Vec::new() });
+        for Table { name, engine, comment, sorting_key, merged_rarely } in tables {
+            let (merged_rarely, columns) = (merged_rarely == 1, Vec::new());
+            found.insert(name, Found { engine, comment, merged_rarely, sorting_key, columns });
         }
         for Column { table, name, r#type } in columns {
             if let Some(table) = found.get_mut(&table) {

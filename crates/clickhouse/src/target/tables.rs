@@ -68,6 +68,9 @@ impl Tables {
                 tracing::info!(table = %plan.schema.name, target = name, "added a column");
             }
             extra = difference.extra;
+            if found.merged_rarely {
+                self.merge_soon(plan, &name);
+            }
         }
         if self.views_differ(plan, &extra, inventory)? {
             self.create_views(plan, &extra).await?;

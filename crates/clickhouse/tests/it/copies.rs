@@ -57,6 +57,24 @@ async fn workers_write_side_by_side() {
     assert_eq!(place.ask("SELECT count() FROM view_t_last_rec").await, "240000");
 }
 
+/// Also when the process that copied did not live to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_merged_as_usual_once_it_is_followed() {
+    let place = Place::shared("merged");
+    let t = table(1, "t", &[("id", INT8), ("v", TEXT)]);
+    place.copied(&t, &[&[Some("1"), None]]).await;
+    let held = "SELECT count() FROM system.tables WHERE database = 'merged' AND engine_full LIKE '%parts_to_merge%'";
+    assert_eq!(place.ask(held).await, "2", "the log and the current state");
+    let _sink = place.open(&[&t]).await;
+    for _ in 0..100 {
+        if place.ask(held).await == "0" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the tables are still merged rarely");
+}
+
 /// A crash anywhere in putting a copy in place: called again, it comes to the same end.
 #[tokio::test(flavor = "multi_thread")]
 async fn putting_in_place_can_be_called_again() {
