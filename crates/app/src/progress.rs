@@ -108,6 +108,7 @@ mod tests {
             rows_estimated: 100,
             rows_streamed: 0,
             visible_commit_time: None,
+            visible_took: None,
             error: None,
         };
         assert_eq!(news(None, &table), Some(0));

@@ -14,7 +14,7 @@ use walhouse_pipeline::StatusBoard;
 use walhouse_server::{Console, Listener, PORT_PATIENCE, Recorder};
 
 use crate::config::Config;
-use crate::wiring;
+use crate::{console, wiring};
 
 /// What is left of the promised 10 s when the pipeline took all of its time to drain.
 const ENGINE_PATIENCE: Duration = Duration::from_millis(1500);
@@ -49,10 +49,10 @@ impl Service {
         let board = pipeline.board();
 
         let listener = Listener::bind(config.console.listen, PORT_PATIENCE).await?;
-        let console = listener.address();
+        let address = listener.address();
         let edges = CancellationToken::new();
         tokio::spawn(recorder.clone().keep_up());
-        tokio::spawn(serve(listener, Console { board: board.clone(), recorder }, edges.clone()));
+        tokio::spawn(serve(listener, console::assemble(config, board.clone(), recorder), edges.clone()));
         let edges = edges.drop_guard();
 
         let engine = match &config.engine {
@@ -60,13 +60,13 @@ impl Service {
             None => None,
         };
         tracing::info!(
-            console = %format_args!("http://{console}"),
+            console = %format_args!("http://{address}"),
             clickhouse = config.clickhouse.url,
             slot = config.postgres.slot(),
             "walhouse runs"
         );
         let pipeline = tokio::spawn(pipeline.run(stop.clone()));
-        Ok(Self { board, console, engine, pipeline, _edges: edges })
+        Ok(Self { board, console: address, engine, pipeline, _edges: edges })
     }
 
     /// Its state.

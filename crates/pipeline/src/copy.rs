@@ -99,7 +99,14 @@ async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
             return Ok(());
         }
         let (rows, bytes) = (batch.len(), batch.data_len());
-        commits.push_back(sink.enqueue(batch).await?);
+        let (counted, board) = ((rows as u64, bytes as u64), copy.board.clone());
+        board.received(counted.0, counted.1, None);
+        let commit = sink.enqueue(batch).await?;
+        commits.push_back(Commit::new(async move {
+            commit.await?;
+            board.durable(counted.0, counted.1);
+            Ok(())
+        }));
         table.rows.fetch_add(rows as u64, Ordering::Relaxed);
         copy.board.copied(&table.schema.name, rows as u64);
         metrics::batch(Way::Copy, rows, bytes);

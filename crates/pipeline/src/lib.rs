@@ -29,6 +29,6 @@ pub use ledger::{Delta, Disorder, Ledger};
 pub use metrics::describe as describe_metrics;
 pub use plan::{Action, Held, Plan, PlannedTable, Refusal, Start};
 pub use settings::Settings;
-pub use status::{PipelineState, Status, StatusBoard, TableStatus};
+pub use status::{PipelineState, Status, StatusBoard, TableStatus, Traffic};
 pub use supervisor::Pipeline;
 pub use tasks::{OnCancel, OnError, TaskKind, Tasks};

@@ -74,8 +74,24 @@ pub struct TableStatus {
     pub rows_streamed: u64,
     /// Commit time of the newest visible change, in microseconds since 1970-01-01 UTC.
     pub visible_commit_time: Option<i64>,
+    /// How long that one took from commit to visible, in microseconds.
+    #[serde(default)]
+    pub visible_took: Option<u64>,
     /// Why it is stopped.
     pub error: Option<String>,
+}
+
+/// What went through since this process started: copied rows and changes of the log alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Rows that came from the source.
+    pub rows_received: u64,
+    /// Bytes of their values, as the source sent them.
+    pub bytes_received: u64,
+    /// Rows of those that are durable in the target.
+    pub rows_durable: u64,
+    /// Bytes of those that are durable in the target.
+    pub bytes_durable: u64,
 }
 
 /// Everything there is to know at one moment.
@@ -105,6 +121,12 @@ pub struct Status {
     pub retained_bytes: u64,
     /// Commit to visible over the last 30 to 60 seconds.
     pub commit_to_visible: Option<Latency>,
+    /// Commit to received over the last 30 to 60 seconds.
+    #[serde(default)]
+    pub commit_to_received: Option<Latency>,
+    /// What went through so far.
+    #[serde(default)]
+    pub traffic: Traffic,
     /// Tables in name order.
     pub tables: Vec<TableStatus>,
     /// Commit time (microseconds) of the oldest change that is received but not durable.
@@ -143,6 +165,8 @@ impl Status {
             lag_seconds: 0.0,
             retained_bytes: 0,
             commit_to_visible: None,
+            commit_to_received: None,
+            traffic: Traffic::default(),
             tables: Vec::new(),
             oldest_pending: None,
         }
@@ -156,13 +180,15 @@ pub struct StatusBoard(Arc<Board>);
 struct Board {
     status: watch::Sender<Status>,
     latency: Mutex<Window>,
+    arrival: Mutex<Window>,
 }
 
 impl StatusBoard {
     /// The board of the pipeline that has this slot.
     pub fn new(slot: impl Into<String>) -> Self {
-        let latency = Mutex::new(Window::new(now_micros()));
-        Self(Arc::new(Board { status: watch::Sender::new(Status::empty(slot.into())), latency }))
+        let window = || Mutex::new(Window::new(now_micros()));
+        let status = watch::Sender::new(Status::empty(slot.into()));
+        Self(Arc::new(Board { status, latency: window(), arrival: window() }))
     }
 
     /// What the board shows now.
@@ -172,6 +198,7 @@ impl StatusBoard {
         let now = now_micros();
         status.compute_lag(now);
         status.commit_to_visible = self.0.latency.lock().unwrap_or_else(PoisonError::into_inner).read(now);
+        status.commit_to_received = self.0.arrival.lock().unwrap_or_else(PoisonError::into_inner).read(now);
         status
     }
 
@@ -209,6 +236,7 @@ impl StatusBoard {
                     TableStatus {
                         rows_streamed: old.map_or(0, |table| table.rows_streamed),
                         visible_commit_time: old.and_then(|table| table.visible_commit_time),
+                        visible_took: old.and_then(|table| table.visible_took),
                         name: state.name,
                         phase: state.phase,
                         rows_copied: state.rows_copied,
@@ -229,6 +257,27 @@ impl StatusBoard {
         });
     }
 
+    /// Adds a batch that came from the source; of the log's, with its newest commit's time.
+    pub(crate) fn received(&self, rows: u64, bytes: u64, commit_time: Option<i64>) {
+        if let Some(commit_time) = commit_time {
+            let now = now_micros();
+            let took = u64::try_from(now - commit_time).unwrap_or(0);
+            self.0.arrival.lock().unwrap_or_else(PoisonError::into_inner).record(now, took);
+        }
+        self.update(|status| {
+            status.traffic.rows_received += rows;
+            status.traffic.bytes_received += bytes;
+        });
+    }
+
+    /// Adds a batch that became durable.
+    pub(crate) fn durable(&self, rows: u64, bytes: u64) {
+        self.update(|status| {
+            status.traffic.rows_durable += rows;
+            status.traffic.bytes_durable += bytes;
+        });
+    }
+
     /// Adds copied rows.
     pub(crate) fn copied(&self, table: &TableName, rows: u64) {
         self.table(table, |table| table.rows_copied += rows);
@@ -243,6 +292,7 @@ impl StatusBoard {
         self.table(table, |table| {
             table.rows_streamed += rows;
             table.visible_commit_time = table.visible_commit_time.max(Some(commit_time));
+            table.visible_took = Some(latency);
         });
     }
 
@@ -314,5 +364,18 @@ mod tests {
         let shown = status.tables.first().unwrap();
         assert_eq!((shown.rows_streamed, shown.rows_copied), (3, 0));
         assert_eq!(status.commit_to_visible.unwrap().count, 1);
+    }
+
+    #[test]
+    fn counts_what_goes_through() {
+        let board = StatusBoard::new("s");
+        board.received(3, 100, Some(now_micros() - 5_000));
+        board.received(2, 50, None);
+        board.durable(3, 100);
+        let status = board.read();
+        let expected = Traffic { rows_received: 5, bytes_received: 150, rows_durable: 3, bytes_durable: 100 };
+        assert_eq!(status.traffic, expected);
+        let latency = status.commit_to_received.unwrap();
+        assert!(latency.count == 1 && latency.p50_ms >= 4.9, "{latency:?}");
     }
 }

@@ -72,6 +72,15 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) trouble: &'a mut Option<Trouble>,
 }
 
+/// A batch between being received and being durable.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    rows: u64,
+    bytes: u64,
+    /// Of its newest transaction.
+    commit_time: Option<i64>,
+}
+
 /// A stream that is open at both ends.
 pub(crate) struct Session<'a> {
     around: Surroundings<'a>,
@@ -85,8 +94,8 @@ pub(crate) struct Session<'a> {
     sink: Option<Box<dyn Sink>>,
     taking: Option<Taking>,
     commits: FuturesOrdered<Pending>,
-    /// Newest commit time of each batch in `taking` and `commits`.
-    ages: VecDeque<Option<i64>>,
+    /// What each batch in `taking` and `commits` is.
+    under_way: VecDeque<UnderWay>,
     saving: Option<BoxFuture<'static, Result<Stored>>>,
     save_after: Instant,
     surveying: Option<BoxFuture<'static, Result<Survey>>>,
@@ -112,7 +121,7 @@ impl<'a> Session<'a> {
             sink: Some(sink),
             taking: None,
             commits: FuturesOrdered::new(),
-            ages: VecDeque::new(),
+            under_way: VecDeque::new(),
             saving: None,
             save_after: now,
             surveying: None,
@@ -215,7 +224,10 @@ impl<'a> Session<'a> {
     fn take(&mut self, batch: Option<Result<ChangeBatch>>) -> Result<()> {
         let batch = batch.unwrap_or_else(|| Err(Error::new(Domain::Source, Retry::Later, "the log's stream ended")))?;
         let delta = self.ledger.receive(batch.progress(), !batch.is_empty())?;
-        self.ages.push_back(batch.transactions().last().map(|newest| newest.commit_time));
+        let (rows, bytes) = (batch.len() as u64, batch.data_len() as u64);
+        let commit_time = batch.transactions().last().map(|newest| newest.commit_time);
+        self.around.board.received(rows, bytes, commit_time);
+        self.under_way.push_back(UnderWay { rows, bytes, commit_time });
         match self.sink.take() {
             // Nothing for the sink, but its progress counts once all before it are durable.
             Some(sink) if batch.is_empty() => {
@@ -245,7 +257,9 @@ impl<'a> Session<'a> {
 
     fn is_durable(&mut self, delta: Delta) -> Result<()> {
         self.ledger.commit(delta)?;
-        self.ages.pop_front();
+        if let Some(UnderWay { rows, bytes, .. }) = self.under_way.pop_front() {
+            self.around.board.durable(rows, bytes);
+        }
         self.show_progress();
         Ok(())
     }
@@ -338,7 +352,7 @@ impl<'a> Session<'a> {
     }
 
     fn show_progress(&self) {
-        let oldest_pending = self.ages.iter().flatten().next().copied();
+        let oldest_pending = self.under_way.iter().find_map(|batch| batch.commit_time);
         let ledger = self.ledger;
         self.around.board.update(|status| {
             status.checkpoint = ledger.stored();

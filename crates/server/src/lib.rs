@@ -13,13 +13,17 @@
 //! Architecture invariant: a reply holds table names, counts and errors, never a row's value or
 //! a secret (held by `tests/it/endpoints.rs`).
 
+pub mod api;
+mod console;
 mod error;
 mod host;
 mod listen;
+mod live;
+pub mod ports;
 mod recorder;
 mod router;
 
+pub use console::Console;
 pub use error::Error;
 pub use listen::{Listener, PORT_PATIENCE};
 pub use recorder::Recorder;
-pub use router::Console;

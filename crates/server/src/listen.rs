@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
+use crate::live::Live;
+use crate::router::{self, Shared};
 use crate::{Console, Error};
 
 /// How long a port may stay in use at start: a process that is dying may still hold it.
@@ -61,13 +64,18 @@ impl Listener {
     /// [`Error::Serve`] when the system takes the port away.
     pub async fn serve(self, console: Console, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let (told, mut stopping) = tokio::sync::watch::channel(false);
-        let router = console.router(self.address);
+        let live = Live::new(&console.board, &console.stages);
+        let frames = Arc::clone(&live).run(console.board.clone(), console.stages.clone(), console.ports.clone());
+        let router = router::routes(Shared { console: Arc::new(console), live: Arc::clone(&live) }, self.address);
         let serving = axum::serve(self.listener, router).with_graceful_shutdown(async move {
             stop.await;
+            // Streams of events have no end of their own.
+            live.closing().cancel();
             told.send_replace(true);
         });
         tokio::select! {
             served = serving => served.map_err(Error::Serve),
+            () = frames => Ok(()),
             // A client that keeps its connection open must not keep the process.
             () = async {
                 let _ = stopping.wait_for(|stopping| *stopping).await;

@@ -1,28 +1,22 @@
 //! The routes and their replies.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use serde::Serialize;
 use walhouse_change::Phase;
-use walhouse_pipeline::{PipelineState, Status, StatusBoard};
+use walhouse_pipeline::{PipelineState, Status};
 
-use crate::{Recorder, host};
+use crate::live::Live;
+use crate::ports::Ports;
+use crate::{Console, api, host};
 
 const INDEX: &str = "walhouse\n\n/health\n/ready\n/status\n/metrics\n";
-
-/// What the console shows.
-#[derive(Clone, Debug)]
-pub struct Console {
-    /// The pipeline's state.
-    pub board: StatusBoard,
-    /// The process' metrics.
-    pub recorder: Recorder,
-}
 
 /// The body of `/ready`.
 #[derive(Debug, Serialize)]
@@ -41,31 +35,49 @@ struct Stopped {
     error: String,
 }
 
-impl Console {
-    /// The routes, for a server that listens on `address`.
-    pub fn router(self, address: SocketAddr) -> Router {
-        Router::new()
-            .route("/", get(async || INDEX))
-            .route("/health", get(async || "ok\n"))
-            .route("/ready", get(ready))
-            .route("/status", get(status))
-            .route("/metrics", get(metrics))
-            .layer(middleware::from_fn_with_state(address, host::check))
-            .with_state(self)
+/// What handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) console: Arc<Console>,
+    pub(crate) live: Arc<Live>,
+}
+
+impl FromRef<Shared> for Arc<Live> {
+    fn from_ref(shared: &Shared) -> Self {
+        Arc::clone(&shared.live)
     }
 }
 
-async fn ready(State(console): State<Console>) -> impl IntoResponse {
+impl FromRef<Shared> for Ports {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.console.ports.clone()
+    }
+}
+
+/// The routes, for a server that listens on `address`.
+pub(crate) fn routes(shared: Shared, address: SocketAddr) -> Router {
+    Router::new()
+        .route("/", get(async || INDEX))
+        .route("/health", get(async || "ok\n"))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .merge(api::routes())
+        .layer(middleware::from_fn_with_state(address, host::check))
+        .with_state(shared)
+}
+
+async fn ready(State(Shared { console, .. }): State<Shared>) -> impl IntoResponse {
     let readiness = Readiness::of(&console.board.read());
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(readiness))
 }
 
-async fn status(State(console): State<Console>) -> Json<Status> {
+async fn status(State(Shared { console, .. }): State<Shared>) -> Json<Status> {
     Json(console.board.read())
 }
 
-async fn metrics(State(console): State<Console>) -> impl IntoResponse {
+async fn metrics(State(Shared { console, .. }): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], console.recorder.render())
 }
 

@@ -17,7 +17,7 @@ use crate::http::{get, get_as};
 async fn serve(board: StatusBoard) -> SocketAddr {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Duration::ZERO).await.unwrap();
     let address = listener.address();
-    let console = Console { board, recorder: Recorder::detached().unwrap() };
+    let console = Console::new(board, Recorder::detached().unwrap());
     tokio::spawn(listener.serve(console, std::future::pending()));
     address
 }

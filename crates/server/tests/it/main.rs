@@ -4,4 +4,5 @@
 
 mod endpoints;
 mod http;
+mod openapi;
 mod port;

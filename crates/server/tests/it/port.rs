@@ -9,7 +9,7 @@ use walhouse_pipeline::StatusBoard;
 use walhouse_server::{Console, Listener, Recorder};
 
 fn console() -> Console {
-    Console { board: StatusBoard::new("s"), recorder: Recorder::detached().unwrap() }
+    Console::new(StatusBoard::new("s"), Recorder::detached().unwrap())
 }
 
 fn loopback() -> SocketAddr {

@@ -1,0 +1,28 @@
+//! What a console is made of.
+
+use walhouse_pipeline::StatusBoard;
+
+use crate::Recorder;
+use crate::api::Stage;
+use crate::ports::Ports;
+
+/// A console before it is served.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// The pipeline's state.
+    pub board: StatusBoard,
+    /// The process' metrics.
+    pub recorder: Recorder,
+    /// The pipe's stations in the order of the flow.
+    pub stages: Vec<Stage>,
+    /// What it can reach beyond the status board.
+    pub ports: Ports,
+}
+
+impl Console {
+    /// A console that shows this board and these metrics, and nothing else.
+    #[must_use]
+    pub fn new(board: StatusBoard, recorder: Recorder) -> Self {
+        Self { board, recorder, stages: Vec::new(), ports: Ports::default() }
+    }
+}
