@@ -1,8 +1,8 @@
 //! The adapter: everything of the contract, and what the commands beside the pipeline need.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use walhouse_change::{
     BoxFuture, Budget, Lsn, Origin, Result, SlotKind, Snapshot, Source, Survey, SurveyedTable, TableSchema,
@@ -24,6 +24,8 @@ struct Inner {
     endpoint: Endpoint,
     budget: Budget,
     text_only: Arc<AtomicBool>,
+    /// The publication as the last survey found it, or as we made it since.
+    surveyed: Mutex<Option<PublicationFacts>>,
 }
 
 impl fmt::Debug for Postgres {
@@ -40,13 +42,17 @@ impl Postgres {
     pub fn new(config: Config, budget: Budget) -> Result<Self> {
         config.validate()?;
         let endpoint = Endpoint::new(&config)?;
-        Ok(Self(Arc::new(Inner { config, endpoint, budget, text_only: Arc::default() })))
+        Ok(Self(Arc::new(Inner { config, endpoint, budget, text_only: Arc::default(), surveyed: Mutex::default() })))
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    fn surveyed(&self) -> MutexGuard<'_, Option<PublicationFacts>> {
+        self.0.surveyed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn with_session<T: Send + 'static>(
@@ -117,7 +123,7 @@ pub(crate) fn surveyed(connection: &mut Connection, config: &Config) -> crate::R
     tables::survey(connection, &config.tables, publication.is_some_and(|found| found.generated))
 }
 
-fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<Survey> {
+fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<(Survey, Option<PublicationFacts>)> {
     let config = &inner.config;
     let facts = server::read(connection)?;
     if facts.wal_level != "logical" {
@@ -130,26 +136,42 @@ fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<Survey> {
     let mut replication = Connection::open(&inner.endpoint, Mode::Replication)?;
     let (system_identifier, timeline) = server::identify(&mut replication)?;
     replication.close();
-    Ok(Survey {
+    let slot = slot::state(connection, config.slot())?;
+    // Before what is published: a change between the two is then noticed by `publish`, which would else put a table
+    // back that was taken out.
+    let publication = publication::read(connection, config.publication())?;
+    let generated = publication.as_ref().is_some_and(|found| found.generated);
+    let survey = Survey {
         system_identifier,
         timeline,
         current: facts.current,
-        slot: slot::state(connection, config.slot())?,
+        slot,
         published: publication::published(connection, config.publication())?,
-        tables: surveyed(connection, config)?,
-    })
+        tables: tables::survey(connection, &config.tables, generated)?,
+    };
+    Ok((survey, publication))
 }
 
 impl Origin for Postgres {
     fn survey(&self) -> BoxFuture<'_, Result<Survey>> {
-        Box::pin(self.with_session(|connection, inner, _| survey(connection, inner)))
+        Box::pin(async {
+            let (survey, publication) = self.with_session(|connection, inner, _| survey(connection, inner)).await?;
+            // Here and not on the session's thread: a survey whose answer nobody got does not count.
+            *self.surveyed() = publication;
+            Ok(survey)
+        })
     }
 
     fn publish<'a>(&'a self, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<()>> {
         let tables = tables.to_vec();
-        Box::pin(self.with_session(move |connection, inner, _| {
-            publication::publish(connection, inner.config.publication(), &tables)
-        }))
+        Box::pin(async move {
+            let surveyed = self.surveyed().clone();
+            let publish = move |connection: &mut Connection, inner: &Inner, _: &Stop| {
+                publication::publish(connection, inner.config.publication(), &tables, surveyed.as_ref())
+            };
+            *self.surveyed() = self.with_session(publish).await?;
+            Ok(())
+        })
     }
 
     fn snapshot<'a>(

@@ -35,9 +35,9 @@ pub struct PublicationFacts {
     pub schemas: bool,
     /// Whether our role may alter it.
     pub ours: bool,
-    /// `relid`s of its tables, as they were added.
+    /// `relid`s of its tables, in their order.
     pub tables: Vec<u32>,
-    /// Those of them with a column list or a row filter.
+    /// Those of them with a column list or a row filter, in their order.
     pub narrowed: Vec<u32>,
 }
 
@@ -81,6 +81,8 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Pub
             facts.narrowed.push(relid);
         }
     }
+    facts.tables.sort_unstable();
+    facts.narrowed.sort_unstable();
     Ok(Some(facts))
 }
 
@@ -111,9 +113,31 @@ pub(crate) fn published(connection: &mut Connection, name: &str) -> Result<Optio
     relids.collect::<Result<_>>().map(Some)
 }
 
-/// Makes the publication hold exactly `schemas`.
-pub(crate) fn publish(connection: &mut Connection, name: &str, schemas: &[Arc<TableSchema>]) -> Result<()> {
+/// Makes the publication hold exactly `schemas`, unless it is not as it was `surveyed`; in one transaction, and says
+/// what it is then.
+pub(crate) fn publish(
+    connection: &mut Connection,
+    name: &str,
+    schemas: &[Arc<TableSchema>],
+    surveyed: Option<&PublicationFacts>,
+) -> Result<Option<PublicationFacts>> {
+    connection.query("begin a transaction", "BEGIN")?;
     let found = read(connection, name)?;
+    if found.as_ref() != surveyed {
+        return Err(Error::later(format!("publication {name:?} was changed by somebody since it was looked at")));
+    }
+    alter(connection, name, schemas, found)?;
+    let now = read(connection, name)?;
+    connection.query("commit the publication", "COMMIT")?;
+    Ok(now)
+}
+
+fn alter(
+    connection: &mut Connection,
+    name: &str,
+    schemas: &[Arc<TableSchema>],
+    found: Option<PublicationFacts>,
+) -> Result<()> {
     let keep_generated = found.as_ref().is_some_and(|facts| facts.generated);
     let generated = check_tables(connection, schemas, keep_generated)?;
     let Some(found) = found else {

@@ -91,6 +91,11 @@ impl Source for SlowCopy {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<ChangeBatch>>> {
         /// Counts itself when it is dropped unanswered.
         struct Asked(Option<Arc<Plan>>);
+        impl Asked {
+            fn is_answered(&mut self) {
+                self.0 = None;
+            }
+        }
         impl Drop for Asked {
             fn drop(&mut self) {
                 if let Some(plan) = &self.0 {
@@ -105,7 +110,7 @@ impl Source for SlowCopy {
                 sleep(PAUSE).await;
             }
             let batch = self.inner.next().await;
-            asked.0 = None;
+            asked.is_answered();
             batch
         })
     }

@@ -97,7 +97,7 @@ async fn no_free_slot_and_no_free_sender_are_told_apart() {
     assert!(origin.check().await.iter().any(|finding| finding.what.contains("slots are in use")));
 
     db.sql("SELECT pg_drop_replication_slot('other')").await;
-    let mut begun = db.begin().await;
+    let mut begun = db.begin_with(origin.clone()).await;
     let _reader = begun.stream().await;
     let error = origin.survey().await.unwrap_err();
     assert_eq!(error.retry(), &Retry::Later);

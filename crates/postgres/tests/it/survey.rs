@@ -100,12 +100,46 @@ async fn the_publication_follows_the_selection() {
     origin.drop_publication().await.unwrap();
 
     db.sql("CREATE PUBLICATION survey_publish FOR ALL TABLES").await;
+    origin.survey().await.unwrap();
     let error = origin.publish(&tables).await.unwrap_err();
     assert_eq!(error.retry(), &Retry::Never);
     db.sql(error.remedy().unwrap().split(", or choose").next().unwrap()).await;
+    origin.survey().await.unwrap();
     origin.publish(&tables).await.unwrap();
     assert_eq!(origin.survey().await.unwrap().published.unwrap().len(), 3);
     assert!(origin.publication_facts().await.unwrap().unwrap().all_tables);
+}
+
+/// Put back without a word, a table that was taken out meanwhile would lack what was committed between.
+#[tokio::test]
+async fn a_publication_that_changed_since_the_survey_is_left_alone() {
+    let db = Db::new("survey_changed").await;
+    db.sql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)").await;
+    let origin = db.origin(&["public.*"]);
+    let tables = usable(&origin).await;
+    origin.publish(&tables).await.unwrap();
+    let names = "SELECT coalesce(string_agg(tablename, ',' ORDER BY tablename), '') FROM pg_publication_tables";
+    let changes = [
+        ("ALTER PUBLICATION survey_changed DROP TABLE b", "a"),
+        ("ALTER PUBLICATION survey_changed ADD TABLE b; ALTER PUBLICATION survey_changed DROP TABLE a", "b"),
+        ("ALTER PUBLICATION survey_changed SET (publish = 'insert')", "b"),
+        ("DROP PUBLICATION survey_changed", ""),
+        ("CREATE PUBLICATION survey_changed FOR TABLE a", "a"),
+    ];
+    for (change, left) in changes {
+        db.sql(change).await;
+        let error = origin.publish(&tables).await.unwrap_err();
+        assert_eq!(error.retry(), &Retry::Later, "{change}: {}", error.one_line());
+        assert_eq!(db.text(names).await, left, "{change}");
+        // A survey whose answer nobody waits for tells the origin nothing.
+        drop(tokio::time::timeout(std::time::Duration::ZERO, origin.survey()).await);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        origin.publish(&tables).await.unwrap_err();
+        assert_eq!(db.text(names).await, left, "{change}");
+        origin.survey().await.unwrap();
+    }
+    origin.publish(&tables).await.unwrap();
+    assert_eq!(db.text(names).await, "a,b");
 }
 
 #[tokio::test]
