@@ -14,8 +14,9 @@ const FULL_HEAP_MIB: (u32, u32) = (512, 512);
 /// Settings that every private broker has; [`Builder::setting`] overrides them.
 ///
 /// One node: what is replicated elsewhere has one copy here, transactions' log included. Groups start without the
-/// delay that waits for more members. The cleaner's buffer is 128 MB by default, a third of the small heap.
-const SETTINGS: [(&str, &str); 16] = [
+/// delay that waits for more members. A killed broker may not come back before its
+/// session has ended, 9 s by default. The cleaner's buffer is 128 MB by default, a third of the small heap.
+const SETTINGS: [(&str, &str); 18] = [
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
     ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
@@ -29,6 +30,8 @@ const SETTINGS: [(&str, &str); 16] = [
     ("transaction.state.log.min.isr", "1"),
     ("transaction.state.log.num.partitions", "4"),
     ("group.initial.rebalance.delay.ms", "0"),
+    ("broker.session.timeout.ms", "2500"),
+    ("broker.heartbeat.interval.ms", "500"),
     ("log.cleaner.dedupe.buffer.size", "8388608"),
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
