@@ -56,7 +56,7 @@ impl Service {
         let edges = edges.drop_guard();
 
         let engine = match &config.engine {
-            Some(engine) => Some(wiring::engine(engine).await?),
+            Some(engine) => Some(wiring::engine(engine, config.kafka.is_some()).await?),
             None => None,
         };
         tracing::info!(

@@ -34,8 +34,8 @@ pub(crate) fn pipeline(config: &Config) -> Result<Pipeline> {
     Ok(Pipeline::new(Arc::new(origin), Arc::new(target(config)?), settings))
 }
 
-/// Starts this very program as the embedded engine.
-pub(crate) async fn engine(engine: &config::Engine) -> Result<Engine> {
+/// Starts this very program as the embedded engine, with Kafka tables or without.
+pub(crate) async fn engine(engine: &config::Engine, kafka: bool) -> Result<Engine> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut arguments = vec!["engine".into(), "--data".into(), engine.data.clone().into_os_string()];
     arguments.extend(["--listen".into(), engine.listen.to_string().into()]);
@@ -49,6 +49,9 @@ pub(crate) async fn engine(engine: &config::Engine) -> Result<Engine> {
             arguments.extend(["--reader-password-file".into(), file.clone().into_os_string()]);
         }
     }
+    if kafka {
+        arguments.push("--kafka".into());
+    }
     let mut spawn = Spawn::new(program, arguments);
     spawn.listen = engine.listen;
     Ok(Engine::start(spawn).await?)
@@ -59,7 +62,7 @@ pub(crate) async fn engine(engine: &config::Engine) -> Result<Engine> {
 pub(crate) async fn engine_if_needed(config: &Config) -> Result<Option<Engine>> {
     match &config.engine {
         Some(engine) if tokio::net::TcpStream::connect(engine.listen).await.is_err() => {
-            self::engine(engine).await.map(Some)
+            self::engine(engine, config.kafka.is_some()).await.map(Some)
         }
         _ => Ok(None),
     }

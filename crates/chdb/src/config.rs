@@ -27,6 +27,14 @@ const ENGINES: [&str; 10] = [
     "Null",
 ];
 
+/// A consumer that was killed holds its partitions until its session ends: 45 s by librdkafka's default, and a start
+/// after a crash would wait for that.
+const KAFKA: &str = "
+  <kafka>
+    <session_timeout_ms>6000</session_timeout_ms>
+    <heartbeat_interval_ms>1500</heartbeat_interval_ms>
+  </kafka>";
+
 /// Files and folders inside the data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -68,7 +76,7 @@ impl Layout {
         let write = |path: &Path, text: String| {
             std::fs::write(path, text).map_err(Error::io(format!("write {}", path.display())))
         };
-        write(&self.config, main_file(&self.store, &self.users))?;
+        write(&self.config, main_file(&self.store, &self.users, kafka))?;
         write(&self.users, users_file(kafka))?;
         Ok(&self.config)
     }
@@ -76,8 +84,9 @@ impl Layout {
 
 /// Durability: an insert is answered when its part is on disk. Memory: caches of an embedded engine, not of a server
 /// that owns its machine. Pools: at least 2, for merges need one while a mutation waits in the other.
-fn main_file(store: &Path, users: &Path) -> String {
+fn main_file(store: &Path, users: &Path, kafka: bool) -> String {
     let (store, users) = (escape(&store.display().to_string()), escape(&users.display().to_string()));
+    let kafka = if kafka { KAFKA } else { "" };
     format!(
         "<clickhouse>
   <logger><level>none</level></logger>
@@ -96,7 +105,7 @@ fn main_file(store: &Path, users: &Path) -> String {
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
     <min_compressed_bytes_to_fsync_after_merge>1</min_compressed_bytes_to_fsync_after_merge>
-  </merge_tree>
+  </merge_tree>{kafka}
 </clickhouse>
 "
     )

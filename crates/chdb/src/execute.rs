@@ -15,7 +15,9 @@ use crate::failure::Failure;
 use crate::http::{BodyReader, Method, Part, Request, decoder, parse_form};
 use crate::kill::{Killer, Running, quote};
 use crate::lease::Lease;
+use crate::operator::Peer;
 use crate::options::{Access, User};
+use crate::queues::Queues;
 use crate::session::Sessions;
 use crate::sql::{self, Insert};
 use crate::{insert, reader, select};
@@ -28,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) killer: Killer,
     pub(crate) sessions: Sessions,
     pub(crate) users: Vec<User>,
+    pub(crate) queues: Queues,
     pub(crate) timezone: String,
     pub(crate) spill: PathBuf,
     /// One for each statement that may run at a time.
@@ -83,6 +86,7 @@ pub(crate) fn execute(
     if let Insert::Data { head, format, data } = shape {
         let (head, data) = (text.get(..head).unwrap_or_default(), text.get(data..).unwrap_or_default());
         sql::refuse(head)?;
+        server.queues.refuse(head, &request)?;
         if limited {
             return Err(Failure::readonly(format_args!(
                 "{}: Cannot execute query in readonly mode",
@@ -94,6 +98,7 @@ pub(crate) fn execute(
         return Ok(Done { format: default_format(&request), stats, ..Done::default() });
     }
     sql::refuse(&text)?;
+    server.queues.refuse(&text, &request)?;
     let mut lease = Lease::take(server, &request)?;
     let class = single_statement(lease.connection(), &text)?;
     if limited {
@@ -109,7 +114,11 @@ pub(crate) fn execute(
         table.create(lease.connection())?;
     }
     lease.restrict(limited)?;
-    run(lease.connection(), &text, class, &request, started)
+    let done = run(lease.connection(), &text, class, &request, started)?;
+    if request.peer == Peer::Operator && class == Class::Write {
+        server.queues.read(lease.connection())?;
+    }
+    Ok(done)
 }
 
 fn run(

@@ -24,7 +24,9 @@ mod insert;
 mod kill;
 mod lease;
 mod library;
+mod operator;
 mod options;
+mod queues;
 mod reader;
 mod select;
 mod serve;
@@ -36,6 +38,7 @@ pub mod testing;
 
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, Library, Progress};
+pub use operator::OPERATOR_SOCKET;
 pub use options::{Access, Options, User};
 pub use serve::serve;
 pub use supervisor::{Engine, Spawn};

@@ -9,6 +9,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,9 @@ use crate::error::Error;
 use crate::execute::Server;
 use crate::kill::{Killer, Running};
 use crate::library::Library;
+use crate::operator;
 use crate::options::Options;
+use crate::queues::Queues;
 use crate::session::Sessions;
 use crate::supervisor::{self, READY};
 use crate::{ffi, http};
@@ -65,9 +68,10 @@ pub fn serve(options: Options) -> Result<(), Error> {
     let layout = Layout::create(&options.data)?;
     let lock = lock(&layout)?;
     let listener = listen(options.listen)?;
+    let operator = if options.kafka { Some(operator::listen(&layout)?) } else { None };
     let address = listener.local_addr().map_err(Error::io("read the bound address"))?;
     let server = Arc::new(open(&options, &layout, &path)?);
-    let served = run(&server, listener, address, &stop, stopped);
+    let served = run(&server, Sockets { listener, operator, address }, &stop, stopped);
     close(&server);
     if options.kafka && served.is_ok() {
         // SAFETY: ends the process without exit handlers, in which the engine's Kafka threads crash
@@ -157,6 +161,8 @@ fn open(options: &Options, layout: &Layout, path: &Path) -> Result<Server, Error
     let connector = Connector::new(api, arguments);
     let mut first = connector.open().map_err(|_| failed("see the lines above"))?;
     let figures = first.run("SELECT timezone()").map_err(|failure| failed(&failure.message))?;
+    let queues = Queues::new(options.kafka);
+    queues.read(&mut first).map_err(|failure| failed(&failure.message))?;
     let running = Arc::new(Running::default());
     let killer = Killer::start(first, Arc::clone(&running)).map_err(Error::io("start a thread"))?;
     Ok(Server {
@@ -165,16 +171,23 @@ fn open(options: &Options, layout: &Layout, path: &Path) -> Result<Server, Error
         killer,
         sessions: Sessions::default(),
         users: options.all_users(),
+        queues,
         timezone: figures.trim().to_owned(),
         spill: layout.spill.clone(),
         permits: Arc::new(Semaphore::new(MAX_STATEMENTS)),
     })
 }
 
+/// Where requests come in.
+struct Sockets {
+    listener: TcpListener,
+    operator: Option<UnixListener>,
+    address: SocketAddr,
+}
+
 fn run(
     server: &Arc<Server>,
-    listener: TcpListener,
-    address: SocketAddr,
+    sockets: Sockets,
     stop: &watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), Error> {
@@ -185,15 +198,16 @@ fn run(
         .build()
         .map_err(Error::io("start the async runtime"))?;
     let served = runtime.block_on(async {
-        listener.set_nonblocking(true).map_err(Error::io("prepare the listening socket"))?;
-        let listener =
-            tokio::net::TcpListener::from_std(listener).map_err(Error::io("prepare the listening socket"))?;
+        let prepare = || Error::io("prepare the listening socket");
+        sockets.listener.set_nonblocking(true).map_err(prepare())?;
+        let listener = tokio::net::TcpListener::from_std(sockets.listener).map_err(prepare())?;
+        let operator = sockets.operator.map(tokio::net::UnixListener::from_std).transpose().map_err(prepare())?;
         signals(stop.clone())?;
         tokio::spawn(expire_sessions(Arc::clone(server)));
-        say_ready(address)?;
-        tracing::info!(%address, "the engine is ready");
+        say_ready(sockets.address)?;
+        tracing::info!(address = %sockets.address, "the engine is ready");
         let mut stopped = stopped;
-        http::run(listener, Arc::clone(server), async move {
+        http::run(listener, operator, Arc::clone(server), async move {
             // an error means that nobody can stop it any more
             let _ = stopped.wait_for(|stop| *stop).await;
         })

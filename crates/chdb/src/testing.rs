@@ -25,6 +25,9 @@ const REMOVE: &str = "WALHOUSE_TEST_ENGINE_REMOVE";
 /// Set for the child: password of user `default`.
 const PASSWORD: &str = "WALHOUSE_TEST_ENGINE_PASSWORD";
 
+/// Set for the child: Kafka tables are possible.
+const KAFKA: &str = "WALHOUSE_TEST_ENGINE_KAFKA";
+
 /// The test that becomes the engine. Users beside `default` (no password): `bob` with password `pw`, and `reader`
 /// with password `pw`, who may only read database `shop`.
 ///
@@ -34,6 +37,7 @@ pub fn engine_child() {
     let Some(data) = std::env::var_os(DATA).map(PathBuf::from) else { return };
     let mut options = Options::new(&data);
     options.password = std::env::var(PASSWORD).ok();
+    options.kafka = std::env::var_os(KAFKA).is_some();
     let user = |name: &str, access| User { name: name.to_owned(), password: "pw".to_owned(), access };
     options.users = vec![user("bob", Access::Full), user("reader", Access::ReadOnly { database: "shop".to_owned() })];
     if let Err(error) = crate::serve(options) {
@@ -99,6 +103,18 @@ impl TestEngine {
         TestEngine::from_spawn(spawn, Some(data))
     }
 
+    /// Starts one that may read from Kafka, for whoever comes in by [`TestEngine::operator`].
+    ///
+    /// # Panics
+    /// When the engine does not start.
+    #[expect(clippy::expect_used, reason = "a helper of tests")]
+    pub fn with_kafka() -> TestEngine {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut spawn = spawn(data.path());
+        spawn.envs.push((OsString::from(KAFKA), OsString::from("1")));
+        TestEngine::from_spawn(spawn, Some(data))
+    }
+
     #[expect(clippy::expect_used, reason = "a helper of tests")]
     fn from_spawn(spawn: Spawn, data: Option<tempfile::TempDir>) -> TestEngine {
         let runtime = runtime();
@@ -132,6 +148,11 @@ impl TestEngine {
     /// The folder of its data; `None` for the shared one.
     pub fn data(&self) -> Option<&Path> {
         self.data.as_ref().map(tempfile::TempDir::path)
+    }
+
+    /// The operator's socket; only an engine with Kafka has one.
+    pub fn operator(&self) -> Option<PathBuf> {
+        self.data().map(|data| data.join(crate::OPERATOR_SOCKET))
     }
 
     /// The supervised engine itself.

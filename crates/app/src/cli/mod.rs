@@ -191,6 +191,10 @@ pub(crate) struct Engine {
     /// The database that this user may read
     #[arg(long, value_name = "DATABASE", requires = "reader")]
     pub(crate) reader_database: Option<String>,
+
+    /// Allow tables that read from Kafka, to whoever asks over DIR/operator.socket; never to clients
+    #[arg(long)]
+    pub(crate) kafka: bool,
 }
 
 /// The demo.

@@ -34,7 +34,7 @@ fn the_documented_lines_parse() {
         "walhouse run --config f",
         "walhouse demo",
         "walhouse demo --dir d --customers 1 --sales 2 --seed 3 --rate 4 --for 30s --postgres postgresql://h/d",
-        "walhouse engine --data d --listen 127.0.0.1:8123",
+        "walhouse engine --data d --listen 127.0.0.1:8123 --kafka",
         "walhouse check --config f --json",
         "walhouse status --config f --json",
         "walhouse teardown --config f --tables",

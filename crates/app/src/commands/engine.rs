@@ -12,6 +12,7 @@ use crate::config::read_secret;
 pub(crate) fn engine(command: Engine) -> Result<()> {
     let mut options = Options::new(command.data);
     options.listen = command.listen;
+    options.kafka = command.kafka;
     options.password = command.password_file.as_deref().map(password).transpose()?;
     if let (Some(name), Some(database)) = (command.reader, command.reader_database) {
         let password = command.reader_password_file.as_deref().map(password).transpose()?.unwrap_or_default();

@@ -5,6 +5,7 @@
 //! tables claim one name) is checked at start, by [`tables::check`].
 
 mod error;
+mod kafka;
 mod raw;
 mod resolve;
 mod tables;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use error::ConfigError;
+pub(crate) use kafka::Kafka;
 pub(crate) use resolve::read_secret;
 pub(crate) use tables::{check as check_tables, names_collide, plan as table_plan};
 
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) engine: Option<Engine>,
     /// Where walhouse itself answers.
     pub(crate) console: Console,
+    /// Brokers, and the connector whose messages they hold.
+    pub(crate) kafka: Option<Kafka>,
 }
 
 /// The embedded engine.

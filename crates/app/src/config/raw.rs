@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) engine: Engine,
     #[serde(default)]
     pub(super) console: Console,
+    pub(super) kafka: Option<Kafka>,
     #[serde(default)]
     pub(super) tables: BTreeMap<Spanned<String>, Table>,
 }
@@ -56,6 +57,21 @@ pub(super) struct Engine {
 #[serde(deny_unknown_fields)]
 pub(super) struct Console {
     pub(super) listen: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kafka {
+    pub(super) bootstrap: Spanned<String>,
+    pub(super) topic_prefix: Option<Spanned<String>>,
+    pub(super) connector: Option<Spanned<toml::Value>>,
+    pub(super) client: Option<Spanned<toml::Value>>,
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kafka").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

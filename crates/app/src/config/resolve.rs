@@ -47,6 +47,7 @@ impl Resolver<'_> {
         if embedded && engine.listen == listen {
             return self.fail(span, format!("[engine] listen and [console] listen are both {listen}"));
         }
+        let kafka = self.kafka(raw.kafka)?;
         Ok(Config {
             path: self.path.to_owned(),
             postgres,
@@ -54,6 +55,7 @@ impl Resolver<'_> {
             target_password: target_password.map(walhouse_postgres::Secret::new),
             engine: embedded.then_some(engine),
             console: Console { listen },
+            kafka,
         })
     }
 
@@ -273,7 +275,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn existing(&self, key: &str, file: &Spanned<String>) -> Result<PathBuf> {
+    pub(super) fn existing(&self, key: &str, file: &Spanned<String>) -> Result<PathBuf> {
         let path = self.absolute(file.get_ref());
         match fs::metadata(&path) {
             Ok(_) => Ok(path),
@@ -288,11 +290,11 @@ impl Resolver<'_> {
         folder.join(path).components().collect()
     }
 
-    fn error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
+    pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> ConfigError {
         ConfigError::at(self.path, self.text, span, message)
     }
 
-    fn fail<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T> {
+    pub(super) fn fail<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T> {
         Err(self.error(span, message))
     }
 }

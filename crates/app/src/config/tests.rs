@@ -49,10 +49,11 @@ fn the_default_file_comments_only_real_keys() {
     for file in ["ca.pem", "postgres.password", "clickhouse.password", "engine.password", "reader.password"] {
         std::fs::write(folder.path().join(file), "secret\n").unwrap();
     }
+    std::fs::write(folder.path().join("pg-src.json"), r#"{"name": "c", "config": {"topic.prefix": "x"}}"#).unwrap();
     let text: String = DEFAULT_FILE
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with("[tables.") || is_setting(rest) => rest,
+            Some(rest) if rest.starts_with("[tables.") || rest == "[kafka]" || is_setting(rest) => rest,
             _ => line,
         })
         .map(|line| format!("{line}\n").replace("http://", "https://"))
@@ -60,6 +61,9 @@ fn the_default_file_comments_only_real_keys() {
     let config = Config::parse(&folder.path().join("walhouse.toml"), &text).unwrap();
     assert_eq!(config.postgres.password_file, Some(folder.path().join("postgres.password")));
     assert!(config.clickhouse.ca_file.is_some() && config.clickhouse.password.is_some() && config.engine.is_none());
+    let kafka = config.kafka.unwrap();
+    assert_eq!((kafka.name.as_deref(), kafka.client.0.len()), (Some("c"), 1));
+    assert_eq!(kafka.connector.0.get("topic.prefix").map(String::as_str), Some("shop"));
     let employee = config.clickhouse.tables.get(&TableName::new("public", "employee")).unwrap();
     assert_eq!(employee.name.as_deref(), Some("staff"));
     assert_eq!(employee.history, Some(false));
@@ -93,6 +97,10 @@ fn an_error_names_the_line_and_the_key() {
         ("[engine]\nreader = \"default\"", ":4: [engine] reader must be another user"),
         ("[engine]\nreader_password_file = \"x\"", ":4: [engine] reader_password_file goes with [engine] reader"),
         ("[console]\nlisten = \"127.0.0.1:8123\"", ":4: [engine] listen and [console] listen are both"),
+        ("[kafka]\nbootstrap = \"h\"", ":4: [kafka] bootstrap must be of the form"),
+        ("[kafka]\nbootstrap = \"h:1\"", ":4: [kafka] needs topic_prefix"),
+        ("[kafka]\nbootstrap = \"h:1\"\nconnector = \"none.json\"", ":5: [kafka] connector /etc/walhouse/none.json"),
+        ("[kafka]\nbootstrap = \"h:1\"\nconnector = { a = [] }", ":5: [kafka] connector: quote the name of option"),
         ("[tables.employee]", ":3: [tables.\"employee\"] must name one table"),
         ("[tables.\"other.t\"]", ":3: [tables.\"other.t\"] is not among [postgres] tables"),
         ("[tables.\"public.t\"]\nnmae = \"x\"", ":4: unknown field `nmae`"),
@@ -132,8 +140,28 @@ fn a_reader_is_bound_to_the_database() {
 }
 
 #[test]
+fn a_connector_is_a_file_as_posted_or_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("walhouse.toml");
+    let seed = r#"{"name": "c", "config": {"topic.prefix": "rembo", "a.b": 4, "c": false, "n": null}}"#;
+    let posted = [("seed.json", seed), ("flat.json", r#"{"topic.prefix": "rembo", "a.b": "4", "c": "false"}"#)];
+    let head = "[postgres]\nurl = \"postgresql://h/d\"\n[kafka]\nbootstrap = \"h:1, i:2\"\n";
+    let of = |rest: &str| Config::parse(&path, &format!("{head}{rest}")).unwrap().kafka.unwrap().connector.0;
+    let table = of("connector = { \"topic.prefix\" = \"rembo\", \"a.b\" = 4, c = false }");
+    assert_eq!(table.len(), 3);
+    for (file, text) in posted {
+        std::fs::write(folder.path().join(file), text).unwrap();
+        assert_eq!(of(&format!("connector = {file:?}")), table);
+    }
+}
+
+#[test]
 fn secrets_are_not_printed() {
-    let config = parse("[postgres]\nurl = \"postgresql://app:hush@localhost/shop\"\n").unwrap();
+    let config = parse(
+        "[postgres]\nurl = \"postgresql://app:hush@localhost/shop\"\n[kafka]\nbootstrap = \"h:1\"\ntopic_prefix = \"t\"\n\
+         client = { \"sasl.password\" = \"hush\" }\nconnector = { \"database.password\" = \"hush\" }\n",
+    )
+    .unwrap();
     assert!(!format!("{config:?}").contains("hush"));
 }
 

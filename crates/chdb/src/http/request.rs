@@ -8,6 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use super::codec::Coding;
 use super::multipart;
 use crate::failure::Failure;
+use crate::operator::Peer;
 use crate::options::User;
 use crate::session::Asked;
 
@@ -21,6 +22,8 @@ pub(crate) enum Method {
 /// A parsed request.
 pub(crate) struct Request {
     pub(crate) user: User,
+    /// Who asks; what only the operator may say is refused to others.
+    pub(crate) peer: Peer,
     pub(crate) method: Method,
     /// The `query` parameter; the body follows it after a newline.
     pub(crate) sql: Vec<u8>,
@@ -120,6 +123,7 @@ impl Request {
     ) -> Result<Request, Failure> {
         let mut request = Request {
             user,
+            peer: Peer::Client,
             method,
             sql: Vec::new(),
             query_id,

@@ -4,6 +4,7 @@ mod checks;
 mod clients;
 mod closed;
 mod fetch;
+mod kafka;
 mod measure;
 mod process;
 mod reader;

@@ -37,7 +37,7 @@ pub(crate) fn connect(address: &str) -> TcpStream {
 }
 
 /// Sends request line and headers.
-pub(crate) fn send_head(socket: &mut TcpStream, method: &str, path: &str, headers: &[(String, String)]) {
+pub(crate) fn send_head(socket: &mut impl Write, method: &str, path: &str, headers: &[(String, String)]) {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -47,7 +47,7 @@ pub(crate) fn send_head(socket: &mut TcpStream, method: &str, path: &str, header
 }
 
 /// Reads an answer to its end, or to the connection's.
-pub(crate) fn read_answer(socket: &mut TcpStream, head_only: bool) -> Answer {
+pub(crate) fn read_answer(socket: &mut impl Read, head_only: bool) -> Answer {
     let mut reader = BufReader::new(socket);
     let mut answer = Answer::default();
     let mut line = String::new();
@@ -99,16 +99,31 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: Option<&[u8]>,
 ) -> Answer {
-    let mut socket = connect(address);
+    exchange(&mut connect(address), method, path, headers, body)
+}
+
+/// A statement from the operator's side.
+pub(crate) fn operator_sql(socket: &std::path::Path, sql: &str) -> Answer {
+    let mut socket = std::os::unix::net::UnixStream::connect(socket).expect("the operator's socket");
+    exchange(&mut socket, "POST", "/", &[], Some(sql.as_bytes()))
+}
+
+fn exchange(
+    socket: &mut (impl Read + Write),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Answer {
     let mut all: Vec<(String, String)> = vec![("Connection".into(), "close".into())];
     all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     if let Some(body) = body {
         all.push(("Content-Length".into(), body.len().to_string()));
     }
-    send_head(&mut socket, method, path, &all);
+    send_head(socket, method, path, &all);
     // a server that answers early may have closed its side
     let _ = socket.write_all(body.unwrap_or_default());
-    read_answer(&mut socket, method == "HEAD")
+    read_answer(socket, method == "HEAD")
 }
 
 /// A statement by POST.
