@@ -9,8 +9,10 @@
 //! With `walhouse.oddities` the output is 2.4.2's in every byte; without it, what 2.4.2 garbles,
 //! nulls or fails on is right. `docs/debezium.md` lists the differences.
 //!
-//! No I/O happens here. Architecture invariant: what was recorded from a real Debezium comes out
-//! of this crate in the same bytes.
+//! [`client`] talks to a cluster; apart from it, no I/O happens here. Architecture invariant: what was
+//! recorded from a real Debezium comes out of this crate in the same bytes.
+
+pub mod client;
 
 mod catalog;
 mod convert;
