@@ -12,7 +12,7 @@ use crate::build::workspace;
 /// Where the page lies in the workspace.
 const FOLDER: &str = "crates/server/page";
 /// What it was built from, as `sha256sum` writes it; build.mjs writes the same.
-const SOURCES: &str = "dist/sources.sha256";
+const SOURCES: &str = "sources.sha256";
 /// Sources beside the folder `src`.
 const BESIDE: [&str; 3] = ["build.mjs", "package.json", "package-lock.json"];
 /// Made from the OpenAPI document for the type checker; nothing of it is in what is built.

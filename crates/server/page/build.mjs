@@ -1,6 +1,6 @@
 // Builds dist/ from src/: what the binary embeds. `node build.mjs [--watch] [--out DIR]`.
 //
-// dist/sources.sha256 lists what it was built from, in the form of sha256sum; `cargo xtask tidy`
+// sources.sha256 lists what it was built from, in the form of sha256sum; `cargo xtask tidy`
 // compares it with the files, so that nobody commits one without the other.
 
 import { createHash } from "node:crypto";
@@ -84,5 +84,5 @@ if (values.watch) {
   await (await esbuild.context(options)).watch();
 } else {
   await Promise.all([esbuild.build(options), assets()]);
-  await writeFile(join(out, "sources.sha256"), await sources());
+  if (!values.out) await writeFile(join(root, "sources.sha256"), await sources());
 }

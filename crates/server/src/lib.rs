@@ -1,5 +1,6 @@
 //! The HTTP edge: `[console]` of the configuration, where operators and their tools look.
 //!
+//! - `GET /`: the console's page, and the files it is made of;
 //! - `GET /health`: 200 while the process lives;
 //! - `GET /ready`: 200 when both ends are connected and every table is live or stopped by an
 //!   error of its own, else 503; a JSON body with the reasons either way;
@@ -19,6 +20,7 @@ mod error;
 mod host;
 mod listen;
 mod live;
+mod page;
 pub mod ports;
 mod recorder;
 mod router;

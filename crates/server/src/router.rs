@@ -14,9 +14,7 @@ use walhouse_pipeline::{PipelineState, Status};
 
 use crate::live::Live;
 use crate::ports::Ports;
-use crate::{Console, api, host};
-
-const INDEX: &str = "walhouse\n\n/health\n/ready\n/status\n/metrics\n";
+use crate::{Console, api, host, page};
 
 /// The body of `/ready`.
 #[derive(Debug, Serialize)]
@@ -57,12 +55,12 @@ impl FromRef<Shared> for Ports {
 /// The routes, for a server that listens on `address`.
 pub(crate) fn routes(shared: Shared, address: SocketAddr) -> Router {
     Router::new()
-        .route("/", get(async || INDEX))
         .route("/health", get(async || "ok\n"))
         .route("/ready", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .merge(api::routes())
+        .merge(page::routes())
         .layer(middleware::from_fn_with_state(address, host::check))
         .with_state(shared)
 }

@@ -133,7 +133,7 @@ function StatePill() {
       <span class={`is-${toneOf(health.level)} row`}>
         <Dot tone={toneOf(health.level)} />
       </span>
-      {firstClause(health.sentence)}
+      <span class="clip">{firstClause(health.sentence)}</span>
     </a>
   );
 }

@@ -83,7 +83,8 @@ export function ago(moment: number | null | undefined, now: number): string {
   if (moment == null) return "never";
   const seconds = (now - moment) / 1000;
   if (seconds < 1) return "just now";
-  return seconds > 86_400 ? time(moment) : `${duration(Math.floor(seconds))} ago`;
+  if (seconds > 86_400) return time(moment);
+  return `${seconds < 99.5 ? `${Math.floor(seconds)}${NARROW}s` : duration(Math.floor(seconds))} ago`;
 }
 
 /** A moment in the browser's own time zone: "2026-01-31 08:15:02". */

@@ -27,6 +27,8 @@ interface Props {
   /** Its values are bytes. */
   binary?: boolean;
   bars?: boolean;
+  /** It reaches over days: dates on its axis. */
+  days?: boolean;
   /** The axis reaches at least this high: a quiet line is not blown up to a mountain. */
   atLeast?: number;
   note?: string;
@@ -67,18 +69,18 @@ export function Chart(props: Props) {
     plot.current?.setScale("x", scale(props));
   }, [props.at, props.series, props.range?.[1]]);
 
-  const at = cursor ?? props.at.length - 1;
+  const shown = (values: (number | null)[]) => (cursor === null ? values.findLast((value) => value != null) : values[cursor]);
   return (
     <figure class="chart" role="img" aria-label={describe(props)}>
       <figcaption>
         <h3>{props.title}</h3>
-        {props.note && <span class="muted">{props.note}</span>}
+        {props.note && <span class="note muted clip" title={props.note}>{props.note}</span>}
         <span class="legend">
           {props.series.map((series) => (
             <span key={series.name}>
               <i class={`swatch${series.colour}`} />
               {props.series.length > 1 && <span class="muted">{series.name}</span>}
-              {props.format(series.values[at])}
+              {props.format(shown(series.values))}
             </span>
           ))}
         </span>
@@ -123,10 +125,10 @@ function options(props: Props, width: number, height: number, onCursor: (at: num
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "page" }, points: { size: 5 } },
     scales: {
       x: { time: !props.plain, range: () => [scale(props).min, scale(props).max] },
-      y: { range: (_, _min, max) => [0, Math.max(max * 1.12, props.atLeast ?? 0) || 1] },
+      y: { range: (_, min, max) => [Math.min(0, min * 1.12), Math.max(max * 1.12, props.atLeast ?? 0) || 1] },
     },
     axes: [
-      { ...axis, size: 24, grid: { show: false }, space: 64, ...(props.plain ? {} : { values: clocks }) },
+      { ...axis, size: props.days ? 38 : 24, grid: { show: false }, space: 64, ...(props.plain || props.days ? {} : { values: clocks }) },
       {
         ...axis,
         size: 62,

@@ -7,6 +7,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 export interface Column<Row> {
   key: string;
   title: string;
+  /** More about it, such as its type. */
+  hint?: string;
   /** A CSS width; one column without takes what is left. */
   width?: number;
   right?: boolean;
@@ -120,6 +122,7 @@ export function Grid<Row>(props: Props<Row>) {
     event.preventDefault();
   };
 
+  const least = columns.reduce((sum, column) => sum + (column.width ?? 0), 0);
   const now = props.now ?? Date.now();
   const roving = Math.min(active, Math.max(0, rows.length - 1));
   return (
@@ -129,7 +132,7 @@ export function Grid<Row>(props: Props<Row>) {
       style={props.maxHeight ? { maxHeight: `${props.maxHeight}px` } : undefined}
       tabIndex={rows.length === 0 || roving < first || roving >= last ? 0 : -1}
     >
-      <table aria-label={props.label} aria-rowcount={rows.length + 1}>
+      <table aria-label={props.label} aria-rowcount={rows.length + 1} style={{ minWidth: `${least}px` }}>
         <colgroup>
           {columns.map((column) => (
             <col key={column.key} style={column.width ? { width: `${column.width}px` } : undefined} />
@@ -165,7 +168,7 @@ export function Grid<Row>(props: Props<Row>) {
                 }}
               >
                 {columns.map((column) => (
-                  <td key={column.key} class={`${column.right ? "right" : ""} ${column.mono ? "mono" : ""}`}>
+                  <td key={column.key} class={`${column.right ? "right" : ""} ${column.mono ? "mono" : ""} ${column.title ? "" : "tools"}`}>
                     {column.cell(row, now)}
                   </td>
                 ))}
@@ -205,7 +208,7 @@ function Head<Row>(props: { column: Column<Row>; order: Order | undefined; onOrd
   const next = { key: column.key, down: current ? !order?.down : Boolean(column.right) };
   return (
     <th scope="col" class={side} aria-sort={direction}>
-      <button type="button" onClick={() => props.onOrder(next)}>
+      <button type="button" title={column.hint} onClick={() => props.onOrder(next)}>
         {column.title}
       </button>
     </th>
