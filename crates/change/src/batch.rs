@@ -104,6 +104,36 @@ pub enum Change {
         /// Index into the batch's schemas.
         table: u32,
     },
+    /// A transaction begins. Only where a whole log is followed, empty transactions included.
+    Begin {
+        /// Index into the batch's transactions.
+        transaction: u32,
+        /// LSN of its first record.
+        lsn: Lsn,
+    },
+    /// A transaction is whole. Only where a whole log is followed.
+    Commit {
+        /// Index into the batch's transactions.
+        transaction: u32,
+        /// End of its commit record.
+        end: Lsn,
+    },
+    /// `pg_logical_emit_message`. Only where a whole log is followed.
+    Message(LogMessage),
+}
+
+/// A message that somebody wrote into the log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogMessage {
+    /// Index into the batch's transactions; none for one that belongs to no transaction and counts whatever happens
+    /// to the one that was under way.
+    pub transaction: Option<u32>,
+    /// Its own LSN.
+    pub lsn: Lsn,
+    /// Its prefix, for [`ChangeBatch::bytes`].
+    pub prefix: Span,
+    /// Its content, for [`ChangeBatch::bytes`].
+    pub content: Span,
 }
 
 /// One image of a row: a value per column of its schema.
@@ -228,6 +258,12 @@ impl ChangeBatch {
     #[must_use]
     pub fn row<'a>(&'a self, change: &'a RowChange) -> Row<'a> {
         Row { change, batch: self }
+    }
+
+    /// The bytes of a span of this batch, none for null.
+    #[must_use]
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        span.wire(&self.data).bytes()
     }
 
     /// Transactions that `RowChange::transaction` and `Truncate::transaction` refer to.
@@ -358,6 +394,25 @@ impl BatchBuilder {
     pub fn schema_changed(&mut self, schema: &Arc<TableSchema>) {
         let table = self.schema(schema);
         self.changes.push(Change::Schema { table });
+    }
+
+    /// The beginning of a transaction whose first record is at `lsn`.
+    pub fn begin_at(&mut self, transaction: Transaction, lsn: Lsn) {
+        self.begin(transaction);
+        let transaction = self.current_transaction();
+        self.changes.push(Change::Begin { transaction, lsn });
+    }
+
+    /// The end of the current transaction, whose commit record ends at `end`.
+    pub fn commit_at(&mut self, end: Lsn) {
+        let transaction = self.current_transaction();
+        self.changes.push(Change::Commit { transaction, end });
+    }
+
+    /// A logical message, of the current transaction or of none.
+    pub fn message(&mut self, transactional: bool, lsn: Lsn, prefix: Span, content: Span) {
+        let transaction = transactional.then(|| self.current_transaction());
+        self.changes.push(Change::Message(LogMessage { transaction, lsn, prefix, content }));
     }
 
     /// Raises the progress of the batch.

@@ -28,7 +28,9 @@ mod selection;
 mod state;
 mod version;
 
-pub use batch::{BatchBuilder, Change, ChangeBatch, Image, OldImage, Op, Row, RowChange, Span, Transaction, Truncate};
+pub use batch::{
+    BatchBuilder, Change, ChangeBatch, Image, LogMessage, OldImage, Op, Row, RowChange, Span, Transaction, Truncate,
+};
 pub use budget::{Budget, Permit};
 pub use contract::{
     Acknowledge, BoxFuture, Commit, CopyPart, Observer, Opening, Origin, Sink, SlotKind, SlotState, Snapshot, Source,

@@ -128,7 +128,7 @@ fn read_change(batch: &ChangeBatch, change: &Change) -> Option<Seen> {
             let at = Position { commit_lsn, index: truncate.index };
             Some(Seen::Emptied { tables: truncate.tables.iter().map(name).collect(), at })
         }
-        Change::Schema { .. } => None,
+        _ => None,
     }
 }
 

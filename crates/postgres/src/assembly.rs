@@ -119,17 +119,35 @@ impl Assembly {
         Ok(())
     }
 
-    /// Adds a truncation of the tables, of which there is at least one.
-    pub(crate) fn truncate<'a>(
-        &mut self,
-        transaction: &Transaction,
-        tables: impl Iterator<Item = &'a mut TableSlot>,
-        lsn: Lsn,
-        index: u64,
-    ) {
+    /// A table's index in the batch under way.
+    pub(crate) fn index(&mut self, table: &mut TableSlot) -> u32 {
+        self.table(table)
+    }
+
+    /// Adds a truncation of the tables with these indexes, of which there is at least one.
+    pub(crate) fn truncate(&mut self, transaction: &Transaction, tables: Vec<u32>, lsn: Lsn, index: u64) {
         self.begin(transaction);
-        let tables = tables.map(|table| self.table(table)).collect();
         self.builder.truncate(tables, lsn, index);
+    }
+
+    /// Adds a transaction's beginning.
+    pub(crate) fn edge_begin(&mut self, transaction: &Transaction, lsn: Lsn) {
+        self.builder.begin_at(*transaction, lsn);
+        self.begun = true;
+    }
+
+    /// Adds a transaction's end.
+    pub(crate) fn edge_commit(&mut self, transaction: &Transaction, end: Lsn) {
+        self.begin(transaction);
+        self.builder.commit_at(end);
+    }
+
+    /// Adds a logical message, of `transaction` or of none.
+    pub(crate) fn message(&mut self, transaction: Option<&Transaction>, lsn: Lsn, prefix: Span, content: Span) {
+        if let Some(transaction) = transaction {
+            self.begin(transaction);
+        }
+        self.builder.message(transaction.is_some(), lsn, prefix, content);
     }
 
     /// Adds a table's new shape.

@@ -36,6 +36,8 @@ pub(crate) struct Endpoint {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) application_name: String,
     pub(crate) connect_timeout: Duration,
+    /// Leaves `search_path` as the role has it: for statements that are the user's own.
+    pub(crate) own_search_path: bool,
     password: Option<Secret>,
     password_file: Option<PathBuf>,
 }
@@ -82,6 +84,7 @@ impl Endpoint {
             ca_file: config.ca_file.clone().or(url_ca),
             application_name: config.application_name.clone().unwrap_or_else(|| DEFAULT_APPLICATION_NAME.to_owned()),
             connect_timeout: url.get_connect_timeout().copied().unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            own_search_path: false,
             password: url.get_password().map(|password| Secret::new(String::from_utf8_lossy(password))),
             password_file: config.password_file.clone(),
         })
@@ -100,6 +103,7 @@ impl Endpoint {
             ("idle_session_timeout", "0"),
         ];
         let settings = SESSION_SETTINGS.iter().chain(&OURS);
+        let settings = settings.filter(|(name, _)| *name != "search_path" || !self.own_search_path);
         let options: Vec<String> = settings.map(|(name, value)| format!("-c {name}={value}")).collect();
         options.join(" ")
     }

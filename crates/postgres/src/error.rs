@@ -103,7 +103,8 @@ impl Error {
     }
 
     /// The server's SQLSTATE, if it was the server that refused.
-    pub(crate) fn code(&self) -> Option<&str> {
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { refusal, .. } => Some(&refusal.code),
             _ => None,

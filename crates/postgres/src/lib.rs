@@ -17,6 +17,7 @@ mod background;
 mod catalog;
 mod check;
 mod config;
+mod database;
 mod endpoint;
 mod error;
 mod handover;
@@ -34,9 +35,12 @@ pub use check::{Finding, Severity};
 pub use config::{
     Config, DEFAULT_APPLICATION_NAME, DEFAULT_LOCK_WAIT, DEFAULT_PUBLICATION, DEFAULT_SLOT, DEFAULT_SLOT_WAIT, SslMode,
 };
+pub use database::{CatalogColumn, CatalogIndex, CatalogTable, Database, Exported, Log, Session};
 pub use error::{Error, Refusal, Result};
 pub use origin::Postgres;
 pub use publication::PublicationFacts;
 pub use secret::Secret;
 pub use slot::SlotFacts;
+pub use sql::{identifier, literal};
 pub use wire::Malformed;
+pub use wire::connection::Row;

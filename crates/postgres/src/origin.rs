@@ -209,8 +209,7 @@ impl Origin for Postgres {
             publication: self.0.config.publication().to_owned(),
             budget: self.0.budget.clone(),
             from,
-            tables: tables.to_vec(),
-            text_only: Arc::clone(&self.0.text_only),
+            scope: session::Scope::Tables { tables: tables.to_vec(), text_only: Arc::clone(&self.0.text_only) },
         };
         Box::pin(background::run(move |_| session::open(plan)))
     }

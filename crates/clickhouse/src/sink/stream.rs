@@ -88,6 +88,7 @@ impl StreamSink {
                 Change::Row(row) => add(row.table, at),
                 Change::Schema { table } => add(*table, at),
                 Change::Truncate(truncate) => truncate.tables.iter().for_each(|&table| add(table, at)),
+                Change::Begin { .. } | Change::Commit { .. } | Change::Message(_) => {}
             }
         }
         parts.into_iter().enumerate().filter_map(|(queue, part)| Some((queue, part?))).collect()

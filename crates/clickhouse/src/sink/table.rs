@@ -235,6 +235,7 @@ impl Table {
                         return Ok(Pause::Shape(Arc::clone(schema)));
                     }
                 }
+                Change::Begin { .. } | Change::Commit { .. } | Change::Message(_) => {}
             }
             *at += 1;
         }

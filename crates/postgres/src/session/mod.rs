@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use walhouse_change::{Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, TableSchema};
+use walhouse_change::{Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, TableName, TableSchema};
 
 use crate::endpoint::Endpoint;
 use crate::handover::{self, Handover};
@@ -34,10 +34,28 @@ pub(crate) struct Plan {
     pub(crate) publication: String,
     pub(crate) budget: Budget,
     pub(crate) from: Lsn,
-    pub(crate) tables: Vec<Arc<TableSchema>>,
-    /// Set for good when a binary stream met a type without a binary decoder.
-    pub(crate) text_only: Arc<AtomicBool>,
+    pub(crate) scope: Scope,
 }
+
+/// What a stream shows.
+pub(crate) enum Scope {
+    /// The changes of these tables.
+    Tables {
+        tables: Vec<Arc<TableSchema>>,
+        /// Set for good when a binary stream met a type without a binary decoder.
+        text_only: Arc<AtomicBool>,
+    },
+    /// Everything that the publication sends, as texts: transactions' edges, logical messages, and each description
+    /// of a relation that `wanted` takes.
+    Log {
+        wanted: Wanted,
+        /// More options of START_REPLICATION.
+        options: Vec<(String, String)>,
+    },
+}
+
+/// Which relations of a whole log are shown.
+pub(crate) type Wanted = Arc<dyn Fn(&TableName) -> bool + Send + Sync>;
 
 /// How far the stream is, seen from both sides.
 #[derive(Debug)]
@@ -91,18 +109,26 @@ impl Drop for Stream {
 /// Connects, starts replication and the thread. Blocking.
 pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
     let mut catalog = watch::connect(&plan.endpoint)?;
-    watch::check_publication(&mut catalog, &plan.publication, &plan.tables)?;
+    let (relations, watched, options) = match &plan.scope {
+        Scope::Tables { tables, text_only } => {
+            watch::check_publication(&mut catalog, &plan.publication, tables)?;
+            let decodable = |table: &Arc<TableSchema>| table.columns.iter().all(|column| column.ty.binary_decodable());
+            let binary = !text_only.load(Ordering::Acquire) && tables.iter().all(decodable);
+            let relations = relations::Relations::new(tables, binary, Arc::clone(text_only));
+            (relations, Some(tables.clone()), if binary { ", binary 'true'".to_owned() } else { String::new() })
+        }
+        Scope::Log { wanted, options } => {
+            (relations::Relations::all(Arc::clone(wanted)), None, log_options(catalog.version, options))
+        }
+    };
     let mut connection = Connection::open(&plan.endpoint, Mode::Replication)?;
     let timeout = sender_timeout(&mut connection)?;
-    let decodable = |table: &Arc<TableSchema>| table.columns.iter().all(|column| column.ty.binary_decodable());
-    let binary = !plan.text_only.load(Ordering::Acquire) && plan.tables.iter().all(decodable);
-    start(&mut connection, &plan, binary)?;
-    tracing::info!(slot = plan.slot, from = %plan.from, binary, "streaming");
+    start(&mut connection, &plan, &options)?;
+    tracing::info!(slot = plan.slot, from = %plan.from, options, "streaming");
 
     let handover = Arc::new(Handover::default());
     let marks = Arc::new(Marks { handed_over: AtomicU64::new(plan.from.0), acknowledged: AtomicU64::new(0) });
-    let relations = relations::Relations::new(&plan.tables, binary, Arc::clone(&plan.text_only));
-    let watch = watch::Watch::new(plan.endpoint, plan.publication, plan.tables, catalog);
+    let watch = watch::Watch::new(plan.endpoint, plan.publication, watched, catalog);
     let thread = thread::Session::new(
         connection,
         thread::Shared { handover: Arc::clone(&handover), marks: Arc::clone(&marks), budget: plan.budget },
@@ -125,18 +151,32 @@ fn sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
     Ok((milliseconds > 0).then(|| Duration::from_millis(milliseconds)))
 }
 
-fn start(connection: &mut Connection, plan: &Plan, binary: bool) -> Result<()> {
+/// First version whose pgoutput sends logical messages.
+const SENDS_MESSAGES: u32 = 14;
+
+fn log_options(version: u32, options: &[(String, String)]) -> String {
+    let own = (version >= SENDS_MESSAGES).then(|| ("messages".to_owned(), "true".to_owned()));
+    let chosen = own.into_iter().filter(|(name, _)| options.iter().all(|(other, _)| other != name));
+    let option =
+        |(name, value): (String, String)| format!(", {} '{}'", sql::identifier(&name), value.replace('\'', "''"));
+    chosen.chain(options.iter().cloned()).map(option).collect()
+}
+
+fn start(connection: &mut Connection, plan: &Plan, options: &str) -> Result<()> {
     // The list of publications is parsed as identifiers, within a literal of the replication grammar, which knows no
     // escape but the doubled quote.
     let publications = format!("'{}'", sql::identifier(&plan.publication).replace('\'', "''"));
-    let binary = if binary { ", binary 'true'" } else { "" };
     let statement = format!(
-        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {publications}{binary})",
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {publications}{options})",
         sql::identifier(&plan.slot),
         plan.from
     );
     let attempt = format!("start replication from slot {}", plan.slot);
-    connection.start_copy(&attempt, &statement).map_err(|error| refined(error, &plan.slot))
+    let started = connection.start_copy(&attempt, &statement);
+    match plan.scope {
+        Scope::Tables { .. } => started.map_err(|error| refined(error, &plan.slot)),
+        Scope::Log { .. } => started,
+    }
 }
 
 /// What the server's refusals mean when a slot is used.

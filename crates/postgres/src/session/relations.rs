@@ -4,13 +4,14 @@
 //! unchanged; it is compared with what is known, and only a difference becomes a change of schema. Relations are
 //! known strictly by `relid`: leaves of a partitioned table are described too, with an order of columns of their own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use walhouse_change::{Column, ReplicaIdentity, TableName, TableSchema};
 use walhouse_value::PgType;
 
+use super::Wanted;
 use super::watch::Watch;
 use crate::assembly::TableSlot;
 use crate::wire::pgoutput::{Relation, RelationColumn};
@@ -33,6 +34,8 @@ impl Table {
 /// The wanted tables by `relid`.
 pub(super) struct Relations {
     tables: HashMap<u32, Table>,
+    /// Which tables are taken in as they are described; none where they are known before.
+    wanted: Option<Wanted>,
     binary: bool,
     text_only: Arc<AtomicBool>,
 }
@@ -40,7 +43,18 @@ pub(super) struct Relations {
 impl Relations {
     pub(super) fn new(tables: &[Arc<TableSchema>], binary: bool, text_only: Arc<AtomicBool>) -> Self {
         let table = |schema: &Arc<TableSchema>| Table { slot: TableSlot::new(Arc::clone(schema)), declared: None };
-        Self { tables: tables.iter().map(|schema| (schema.relid, table(schema))).collect(), binary, text_only }
+        let tables = tables.iter().map(|schema| (schema.relid, table(schema))).collect();
+        Self { tables, wanted: None, binary, text_only }
+    }
+
+    /// Knows no table yet, and takes in those that are wanted.
+    pub(super) fn all(wanted: Wanted) -> Self {
+        Self { tables: HashMap::new(), wanted: Some(wanted), binary: false, text_only: Arc::default() }
+    }
+
+    /// Whether the whole log is shown, and not some tables' changes.
+    pub(super) const fn whole_log(&self) -> bool {
+        self.wanted.is_some()
     }
 
     /// A wanted table.
@@ -49,14 +63,12 @@ impl Relations {
         self.tables.get_mut(&relid)
     }
 
-    /// The wanted ones among `relids`, each once.
-    pub(super) fn slots(&mut self, relids: &[u32]) -> impl Iterator<Item = &mut TableSlot> {
-        let relids: HashSet<u32> = relids.iter().copied().collect();
-        self.tables.iter_mut().filter(move |(relid, _)| relids.contains(relid)).map(|(_, table)| &mut table.slot)
-    }
-
     /// Takes a description in; the new shape when it differs from the known one.
     pub(super) fn describe(&mut self, relation: &Relation, watch: &mut Watch) -> Result<Option<Arc<TableSchema>>> {
+        if let Some(wanted) = &self.wanted {
+            let wanted = wanted(&TableName::new(&relation.schema, &relation.name));
+            return if wanted { self.take_in(relation, watch).map(Some) } else { Ok(self.forget(relation.relid)) };
+        }
         let Some(table) = self.tables.get_mut(&relation.relid) else { return Ok(None) };
         let known = Arc::clone(&table.slot.schema);
         let columns = columns(&known, table.declared.as_deref(), relation, watch)?;
@@ -81,6 +93,36 @@ impl Relations {
         let described = Arc::new(described);
         table.slot = TableSlot::new(Arc::clone(&described));
         Ok(Some(described))
+    }
+
+    /// Takes a table as it is described; the description is news, even if it says what was known.
+    fn take_in(&mut self, relation: &Relation, watch: &mut Watch) -> Result<Arc<TableSchema>> {
+        let known = self.tables.remove(&relation.relid);
+        let empty = TableSchema {
+            relid: relation.relid,
+            name: TableName::new(&relation.schema, &relation.name),
+            identity: relation.identity,
+            columns: Vec::new(),
+            key: Vec::new(),
+        };
+        let (before, declared) = match &known {
+            Some(table) => (&*table.slot.schema, table.declared.as_deref()),
+            None => (&empty, None),
+        };
+        let columns = columns(before, declared, relation, watch)?;
+        let flagged = relation.columns.iter().enumerate().filter(|(_, column)| column.in_identity);
+        let key = flagged.map(|(index, _)| index).collect();
+        let schema = Arc::new(TableSchema { columns, key, ..empty });
+        let declared = relation.columns.iter().map(|column| (column.type_oid, column.typmod)).collect();
+        let table = Table { slot: TableSlot::new(Arc::clone(&schema)), declared: Some(declared) };
+        self.tables.insert(relation.relid, table);
+        Ok(schema)
+    }
+
+    /// A table that got a name under which it is not wanted.
+    fn forget<T>(&mut self, relid: u32) -> Option<T> {
+        self.tables.remove(&relid);
+        None
     }
 }
 

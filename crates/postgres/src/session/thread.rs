@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use walhouse_change::{Budget, Lsn, Permit, Span, Transaction};
+use walhouse_value::Kind;
 
 use super::clock::{Clock, Due, PROGRESS_INTERVAL};
 use super::relations::Relations;
@@ -100,12 +101,13 @@ impl Session {
     pub(super) fn run(mut self) -> Result<()> {
         self.clock.heard(Instant::now());
         let outcome = self.follow();
-        let publication = self.watch.publication.clone();
         if self.shared.handover.is_closed() {
             self.farewell();
             return Ok(());
         }
-        outcome.map_err(|error| refined_in_stream(error, &publication))
+        let publication = &self.watch.publication;
+        let whole_log = self.relations.whole_log();
+        outcome.map_err(|error| if whole_log { error } else { refined_in_stream(error, publication) })
     }
 
     fn follow(&mut self) -> Result<()> {
@@ -200,13 +202,19 @@ impl Session {
                 self.assembly.row(transaction, &mut table.slot, change, &images, &self.spans)?;
             }
             Message::Begin { commit_lsn, commit_time, xid } => {
-                self.transaction = Some(Transaction { xid, commit_lsn, commit_time });
+                let transaction = Transaction { xid, commit_lsn, commit_time };
+                self.transaction = Some(transaction);
                 self.index = 0;
                 self.assembly.transaction_changed();
+                if self.relations.whole_log() {
+                    self.assembly.edge_begin(&transaction, lsn);
+                }
             }
             Message::Commit { commit_lsn, end_lsn } => {
-                if self.transaction.take().is_none_or(|transaction| transaction.commit_lsn != commit_lsn) {
-                    return Err(Malformed("commit of another transaction").into());
+                let transaction = self.transaction.take().filter(|transaction| transaction.commit_lsn == commit_lsn);
+                let transaction = transaction.ok_or(Malformed("commit of another transaction"))?;
+                if self.relations.whole_log() {
+                    self.assembly.edge_commit(&transaction, end_lsn);
                 }
                 self.progress = self.progress.max(end_lsn);
             }
@@ -218,14 +226,38 @@ impl Session {
             }
             Message::Truncate { relids } => {
                 self.index += 1;
-                let mut slots = self.relations.slots(&relids).peekable();
-                if slots.peek().is_some() {
+                let mut tables = Vec::new();
+                for relid in relids {
+                    let Some(table) = self.relations.get(relid) else { continue };
+                    let index = self.assembly.index(&mut table.slot);
+                    if !tables.contains(&index) {
+                        tables.push(index);
+                    }
+                }
+                if !tables.is_empty() {
                     let transaction = self.transaction.ok_or(Malformed("truncate outside of a transaction"))?;
-                    self.assembly.truncate(&transaction, slots, lsn, self.index);
+                    self.assembly.truncate(&transaction, tables, lsn, self.index);
+                }
+            }
+            Message::Logical { transactional, prefix, content } => {
+                if self.relations.whole_log() {
+                    self.logical(transactional, lsn, span(payload, &prefix), span(payload, &content))?;
                 }
             }
             Message::Other => {}
         }
+        Ok(())
+    }
+
+    fn logical(&mut self, transactional: bool, lsn: Lsn, prefix: Span, content: Span) -> Result<()> {
+        if transactional {
+            let transaction = self.transaction.ok_or(Malformed("message outside of its transaction"))?;
+            self.assembly.message(Some(&transaction), lsn, prefix, content);
+            return Ok(());
+        }
+        self.assembly.message(None, lsn, prefix, content);
+        // It comes between transactions: whatever was committed before it is in batches.
+        self.progress = self.progress.max(lsn);
         Ok(())
     }
 
@@ -344,4 +376,10 @@ impl Session {
             }
         }
     }
+}
+
+/// Where a part of a payload lies in the buffer.
+fn span(payload: Frame, part: &std::ops::Range<usize>) -> Span {
+    let offset = u32::try_from(payload.start + part.start).unwrap_or(u32::MAX);
+    Span { offset, len: part.len() as u32, kind: Kind::Text }
 }

@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Watch {
     endpoint: Endpoint,
     pub(super) publication: String,
-    tables: Vec<Arc<TableSchema>>,
+    /// Tables that must stay published; none where the publication is its owner's business.
+    tables: Option<Vec<Arc<TableSchema>>>,
     connection: Option<Connection>,
     looked: Instant,
 }
@@ -31,7 +32,7 @@ impl Watch {
     pub(super) fn new(
         endpoint: Endpoint,
         publication: String,
-        tables: Vec<Arc<TableSchema>>,
+        tables: Option<Vec<Arc<TableSchema>>>,
         connection: Connection,
     ) -> Self {
         Self { endpoint, publication, tables, connection: Some(connection), looked: Instant::now() }
@@ -43,8 +44,8 @@ impl Watch {
             return Ok(());
         }
         self.looked = Instant::now();
+        let Some(tables) = self.tables.take() else { return Ok(()) };
         // Tables that are gone from the catalog left the publication with their last change.
-        let tables = std::mem::take(&mut self.tables);
         let name = self.publication.clone();
         let outcome = self.ask(|connection| {
             let relids: Vec<u32> = tables.iter().map(|table| table.relid).collect();
@@ -52,7 +53,7 @@ impl Watch {
             let there: Vec<_> = tables.iter().filter(|table| there.contains(&table.relid)).cloned().collect();
             covers(connection, &name, &there)
         });
-        self.tables = tables;
+        self.tables = Some(tables);
         match outcome {
             Ok(None) => Ok(()),
             Ok(Some(lost)) => Err(lost),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use walhouse_change::{
-    Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, Span, TableSchema, Transaction,
+    Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Permit, Retry, Source, Span, TableSchema, Transaction,
 };
 use walhouse_value::Kind;
 
@@ -19,9 +19,9 @@ use crate::wire::inbox::Frame;
 use crate::{Error, Result};
 
 /// Size of a worker's buffer, so of its batches: several workers have one each, and one more under way.
-const BUFFER: usize = 4 << 20;
+pub(crate) const BUFFER: usize = 4 << 20;
 /// Buffer of a session that is idle.
-const IDLE_BUFFER: usize = 16 << 10;
+pub(crate) const IDLE_BUFFER: usize = 16 << 10;
 /// How often a copy that gets nothing looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -98,17 +98,11 @@ fn copy(session: &mut Connection, job: &Job, handover: &Handover) -> Result<()> 
     let kind = |column: &walhouse_change::Column| {
         if column.ty.binary_decodable() { Kind::Binary } else { Kind::Text }
     };
-    let mut reading = Reading {
-        reader: CopyReader::new(job.schema.columns.iter().map(kind).collect()),
-        assembly: Assembly::default(),
-        table: TableSlot::new(Arc::clone(&job.schema)),
-        spans: Vec::new(),
-        refused: None,
-    };
+    let kinds = job.schema.columns.iter().map(kind).collect();
+    let mut reading = Reading::new(&job.schema, kinds, job.transaction);
     loop {
-        let ended = reading.parse(session, job, &attempt)?;
-        let full = reading.assembly.is_full() || !session.inbox.has_room();
-        if !reading.assembly.is_empty() && (full || ended) && !reading.hand_over(session, job, handover) {
+        let ended = reading.parse(session, &attempt)?;
+        if reading.is_due(session, ended) && !reading.hand_over(session, job, handover) {
             break;
         }
         if ended {
@@ -132,21 +126,34 @@ fn copy(session: &mut Connection, job: &Job, handover: &Handover) -> Result<()> 
 }
 
 /// A copy under way.
-struct Reading {
+pub(crate) struct Reading {
     reader: CopyReader,
     assembly: Assembly,
     table: TableSlot,
+    transaction: Transaction,
     spans: Vec<Span>,
-    refused: Option<Error>,
+    pub(crate) refused: Option<Error>,
 }
 
 impl Reading {
+    /// Rows of `schema`, whose values are of these kinds.
+    pub(crate) fn new(schema: &Arc<TableSchema>, kinds: Vec<Kind>, transaction: Transaction) -> Self {
+        Self {
+            reader: CopyReader::new(kinds),
+            assembly: Assembly::default(),
+            table: TableSlot::new(Arc::clone(schema)),
+            transaction,
+            spans: Vec::new(),
+            refused: None,
+        }
+    }
+
     /// Reads whole frames until the batch is full; true at the end of the statement.
-    fn parse(&mut self, session: &mut Connection, job: &Job, attempt: &str) -> Result<bool> {
+    pub(crate) fn parse(&mut self, session: &mut Connection, attempt: &str) -> Result<bool> {
         while !self.assembly.is_full() {
             let Some(frame) = session.inbox.next_frame()? else { break };
             match frame.tag {
-                b'd' => self.row(session, job, frame)?,
+                b'd' => self.row(session, frame)?,
                 b'E' => self.refused = Some(session.refused(attempt, frame)),
                 b'Z' => return Ok(true),
                 _ => {}
@@ -158,12 +165,24 @@ impl Reading {
         Ok(false)
     }
 
+    /// Whether the batch must be handed over now.
+    pub(crate) fn is_due(&self, session: &Connection, ended: bool) -> bool {
+        let full = self.assembly.is_full() || !session.inbox.has_room();
+        !self.assembly.is_empty() && (full || ended)
+    }
+
     #[inline]
-    fn row(&mut self, session: &Connection, job: &Job, frame: Frame) -> Result<(), Malformed> {
+    fn row(&mut self, session: &Connection, frame: Frame) -> Result<(), Malformed> {
         if self.reader.row(session.inbox.body(frame), frame.start, &mut self.spans)? {
-            self.assembly.read(&job.transaction, &mut self.table, &self.spans);
+            self.assembly.read(&self.transaction, &mut self.table, &self.spans);
         }
         Ok(())
+    }
+
+    /// The batch, which takes the buffer along.
+    pub(crate) fn batch(&mut self, session: &mut Connection, permit: Permit) -> ChangeBatch {
+        let data = session.inbox.take();
+        self.assembly.finish(Lsn::ZERO, data, permit)
     }
 
     /// Hands the batch over, waiting for budget and room; false when nobody wants it.
@@ -175,8 +194,7 @@ impl Reading {
                 return false;
             }
         }
-        let data = session.inbox.take();
-        handover.put(self.assembly.finish(Lsn::ZERO, data, permit));
+        handover.put(self.batch(session, permit));
         !handover.is_closed()
     }
 }

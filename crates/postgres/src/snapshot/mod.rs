@@ -8,11 +8,11 @@
 //!
 //! A lasting slot whose snapshot did not come about is dropped again.
 
-mod copy;
+pub(crate) mod copy;
 mod locks;
 mod parts;
 mod pool;
-mod slot;
+pub(crate) mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,8 @@ pub(crate) fn take(plan: Plan, stop: &Stop) -> Result<(Snapshot, Guard)> {
     let generated = publication::read(&mut first, &plan.publication)?.is_some_and(|found| found.generated);
     check_unchanged(&mut first, &plan.tables, generated)?;
 
-    let created = slot::create(&plan, &mut first, stop)?;
+    let request = slot::Request { endpoint: &plan.endpoint, slot: &plan.slot, kind: plan.kind, wait: plan.slot_wait };
+    let created = slot::create(&request, &mut first, &|| stop.is_set())?;
     let commit_time = clock(&mut first)?;
     tracing::info!(consistent_point = %created.consistent_point, tables = plan.tables.len(), "took the snapshot");
 

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use walhouse_change::{Lsn, Retry, SlotKind};
 
-use super::Plan;
-use crate::background::Stop;
+use crate::endpoint::Endpoint;
 use crate::wire::Malformed;
 use crate::wire::connection::{Connection, Mode};
 use crate::{Error, Result, sql};
@@ -16,12 +15,22 @@ const PARENTHESES: u32 = 15;
 /// How long the creation may wait before the log says for whom.
 const TELL_AFTER: Duration = Duration::from_secs(5);
 
+/// Which slot is wanted.
+pub(crate) struct Request<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Its name; a temporary one gets a name of its own from it.
+    pub(crate) slot: &'a str,
+    pub(crate) kind: SlotKind,
+    /// How long running transactions are waited for.
+    pub(crate) wait: Duration,
+}
+
 /// A slot and the snapshot that its creation exported, which lives as long as nothing is said on the guard's
 /// connection.
-pub(super) struct Created {
-    pub(super) consistent_point: Lsn,
-    pub(super) snapshot: String,
-    pub(super) guard: Guard,
+pub(crate) struct Created {
+    pub(crate) consistent_point: Lsn,
+    pub(crate) snapshot: String,
+    pub(crate) guard: Guard,
 }
 
 /// Drops the slot unless it is kept. A temporary slot ends with the connection in any case.
@@ -33,6 +42,11 @@ pub(crate) struct Guard {
 impl Guard {
     /// The snapshot came about: a lasting slot stays.
     pub(crate) fn keep(mut self) {
+        self.keep_slot();
+    }
+
+    /// A lasting slot stays, whatever becomes of the snapshot.
+    pub(crate) fn keep_slot(&mut self) {
         self.lasting = None;
     }
 }
@@ -51,11 +65,11 @@ impl Drop for Guard {
 }
 
 /// Creates the slot. `other` is a session to ask with, while the creation waits.
-pub(super) fn create(plan: &Plan, other: &mut Connection, stop: &Stop) -> Result<Created> {
-    let mut connection = Connection::open(&plan.endpoint, Mode::Replication)?;
+pub(crate) fn create(plan: &Request<'_>, other: &mut Connection, stopped: &dyn Fn() -> bool) -> Result<Created> {
+    let mut connection = Connection::open(plan.endpoint, Mode::Replication)?;
     let name = match plan.kind {
-        SlotKind::Lasting => plan.slot.clone(),
-        SlotKind::Temporary => temporary_name(&plan.slot),
+        SlotKind::Lasting => plan.slot.to_owned(),
+        SlotKind::Temporary => temporary_name(plan.slot),
     };
     let temporary = if plan.kind == SlotKind::Temporary { " TEMPORARY" } else { "" };
     let export = if connection.version >= PARENTHESES { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
@@ -66,10 +80,10 @@ pub(super) fn create(plan: &Plan, other: &mut Connection, stop: &Stop) -> Result
     let mut told = false;
     let mut watch = || {
         let waited = began.elapsed();
-        if stop.is_set() {
+        if stopped() {
             return Err(Error::Abandoned("create the replication slot"));
         }
-        if waited >= plan.slot_wait {
+        if waited >= plan.wait {
             return Err(waited_too_long(&writers(other), waited));
         }
         if waited >= TELL_AFTER && !told {

@@ -56,20 +56,31 @@ pub(crate) enum Received {
 }
 
 /// A row of texts.
-#[derive(Debug)]
-pub(crate) struct Row(Vec<Option<String>>);
+pub struct Row(Vec<Option<String>>);
+
+/// Shows the number of its columns, never a value.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Row({})", self.0.len())
+    }
+}
 
 impl Row {
     /// The text of a column, empty for null.
-    pub(crate) fn text(&self, index: usize) -> &str {
+    #[must_use]
+    pub fn text(&self, index: usize) -> &str {
         self.optional(index).unwrap_or_default()
     }
 
-    pub(crate) fn optional(&self, index: usize) -> Option<&str> {
+    /// The text of a column, none for null.
+    #[must_use]
+    pub fn optional(&self, index: usize) -> Option<&str> {
         self.0.get(index)?.as_deref()
     }
 
-    pub(crate) fn flag(&self, index: usize) -> bool {
+    /// Whether a column is true.
+    #[must_use]
+    pub fn flag(&self, index: usize) -> bool {
         self.optional(index) == Some("t")
     }
 

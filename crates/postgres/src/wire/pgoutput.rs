@@ -43,7 +43,13 @@ pub(crate) enum Message {
     Truncate {
         relids: Vec<u32>,
     },
-    /// Type, Origin and logical messages: nothing for us.
+    /// A logical message; prefix and content are where the offsets say, counted from the payload's start.
+    Logical {
+        transactional: bool,
+        prefix: Range<usize>,
+        content: Range<usize>,
+    },
+    /// Type and Origin: nothing for us.
     Other,
 }
 
@@ -124,7 +130,18 @@ pub(crate) fn parse(payload: &[u8]) -> Result<Message, Malformed> {
             let relids = (0..count).map(|_| cursor.u32()).collect::<Result<_, _>>()?;
             Ok(Message::Truncate { relids })
         }
-        b'Y' | b'O' | b'M' => Ok(Message::Other),
+        b'M' => {
+            let transactional = cursor.u8()? & 1 != 0;
+            let _lsn = cursor.u64()?;
+            let start = cursor.at();
+            cursor.text()?;
+            let prefix = start..cursor.at() - 1;
+            let len = cursor.u32()?;
+            let start = cursor.at();
+            cursor.take(len as usize)?;
+            Ok(Message::Logical { transactional, prefix, content: start..cursor.at() })
+        }
+        b'Y' | b'O' => Ok(Message::Other),
         _ => Err(Malformed("pgoutput message tag")),
     }
 }

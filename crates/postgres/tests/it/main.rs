@@ -4,6 +4,7 @@
 
 mod conformance;
 mod copy;
+mod database;
 mod races;
 mod refusals;
 mod schema_changes;

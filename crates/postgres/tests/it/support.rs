@@ -221,6 +221,13 @@ fn show_change(batch: &ChangeBatch, change: &Change) -> String {
                 schema.columns.iter().map(|column| format!("{} {}", column.name, column.ty.sql_type())).collect();
             format!("schema {}: {} key {:?} {:?}", schema.name, columns.join(", "), schema.key, schema.identity)
         }
+        Change::Begin { .. } => "begin".to_owned(),
+        Change::Commit { .. } => "commit".to_owned(),
+        Change::Message(message) => {
+            let text = |span| String::from_utf8_lossy(batch.bytes(span)).into_owned();
+            let kind = if message.transaction.is_some() { "message" } else { "message outside" };
+            format!("{kind} {}: {}", text(message.prefix), text(message.content))
+        }
     }
 }
 
