@@ -45,6 +45,12 @@ pub enum Error {
         /// `schema.table`.
         table: String,
     },
+    /// A stored offset that is none.
+    #[error("reading a stored offset: {problem}")]
+    Offset {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A transformation cannot be applied to this record.
     #[error("transforming with {name}: {problem}")]
     Transform {

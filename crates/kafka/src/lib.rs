@@ -21,6 +21,7 @@ mod error;
 mod java;
 mod json;
 mod names;
+mod offset;
 mod options;
 mod record;
 mod schema;
@@ -33,8 +34,9 @@ mod types;
 mod value;
 
 pub use catalog::{ColumnFacts, TableFacts, UniqueIndex};
-pub use encoder::{Edges, Encoder, LogicalMessage, SnapshotPart};
+pub use encoder::{Encoder, SnapshotPart};
 pub use error::{Error, Result};
 pub use java::hash::partition;
+pub use offset::{Collection, Incremental, KeyPart, MessageKind, Offset, Position, TransactionMark};
 pub use options::Options;
 pub use record::{Record, RecordHeader};

@@ -28,6 +28,8 @@ pub(crate) struct Source<'a> {
     pub(crate) last_commit: Option<u64>,
     pub(crate) lsn: u64,
     pub(crate) xid: Option<u32>,
+    /// Whether the position is shown beside the sequence.
+    pub(crate) shows_lsn: bool,
 }
 
 impl Source<'_> {
@@ -47,7 +49,7 @@ impl Source<'_> {
             Value::text(self.schema),
             Value::text(self.table),
             self.xid.map_or(Value::Null, |xid| Value::Int(i64::from(xid))),
-            Value::Int(self.lsn as i64),
+            if self.shows_lsn { Value::Int(self.lsn as i64) } else { Value::Null },
             Value::Null,
         ])
     }

@@ -1,6 +1,7 @@
 //! Transaction metadata: counts of events, BEGIN and END on their topic.
 
 use crate::java::hash;
+use crate::offset::TransactionMark;
 use crate::value::Value;
 
 /// The transaction under way.
@@ -9,15 +10,33 @@ pub(crate) struct Progress {
     pub(crate) xid: u32,
     /// Microseconds since 1970 of its commit.
     pub(crate) time: i64,
-    /// LSN of the commit record, by which the transaction is known.
-    pub(crate) commit_lsn: u64,
+    /// Some transaction was begun since the start.
+    known: bool,
+    open: bool,
     total: u64,
     counts: Vec<(String, u64)>,
 }
 
 impl Progress {
-    pub(crate) fn new(xid: u32, time: i64, commit_lsn: u64) -> Self {
-        Self { xid, time, commit_lsn, ..Self::default() }
+    pub(crate) fn new(xid: u32, time: i64) -> Self {
+        Self { xid, time, known: true, open: true, ..Self::default() }
+    }
+
+    /// When the last transaction that was begun was committed.
+    pub(crate) fn begun(&self) -> Option<i64> {
+        self.known.then_some(self.time)
+    }
+
+    /// What an offset says of it.
+    pub(crate) fn mark(&self) -> TransactionMark {
+        TransactionMark { id: self.open.then(|| self.xid.to_string()), counts: self.counts.clone() }
+    }
+
+    /// The transaction is over.
+    pub(crate) fn finish(&mut self) {
+        self.open = false;
+        self.total = 0;
+        self.counts.clear();
     }
 
     /// Milliseconds since 1970.

@@ -2,68 +2,52 @@
 
 use std::sync::Arc;
 
-use walhouse_change::{Lsn, Transaction};
+use walhouse_change::{ChangeBatch, LogMessage, Lsn, Transaction};
 
 use super::Encoder;
 use crate::error::Result;
 use crate::names;
+use crate::offset::MessageKind;
 use crate::options::BinaryMode;
 use crate::record::{Message, Record};
 use crate::source::{self, Source};
 use crate::transaction::Progress;
 use crate::value::Value;
 
-/// A message of `pg_logical_emit_message`.
-#[derive(Clone, Copy)]
-pub struct LogicalMessage<'a> {
-    /// Whether it belongs to the transaction under way.
-    pub transactional: bool,
-    /// Its own position.
-    pub lsn: Lsn,
-    /// Its prefix.
-    pub prefix: &'a str,
-    /// Its content.
-    pub content: &'a [u8],
-}
-
-/// Shows the sizes only.
-impl std::fmt::Debug for LogicalMessage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LogicalMessage({}, {} bytes)", self.lsn, self.content.len())
-    }
-}
-
 impl Encoder {
-    /// The record of a logical message, which comes between batches: a batch ends before it, and
-    /// its transaction goes on in the next one.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn message(&mut self, message: &LogicalMessage<'_>, out: &mut Vec<Record>) -> Result<()> {
-        if !self.options.messages.matches(message.prefix) {
+    /// The record of a logical message.
+    pub(super) fn message(&mut self, batch: &ChangeBatch, message: &LogMessage, out: &mut Vec<Record>) -> Result<()> {
+        let transactional = message.transaction.is_some();
+        let time = self.progress.begun().or(self.position.time);
+        self.arrive(message.lsn.0, MessageKind::Message);
+        self.position.time = time;
+        if !transactional {
+            // To Debezium it is a transaction of its own, committed where it stands.
+            (self.position.commit, self.position.xid) = (Some(message.lsn.0), None);
+        }
+        let prefix = String::from_utf8_lossy(batch.bytes(message.prefix));
+        if !self.options.messages.matches(&prefix) {
             return Ok(());
         }
-        let prefix = if self.options.oddities { names::garbled(message.prefix) } else { message.prefix.to_owned() };
+        let prefix = if self.options.oddities { names::garbled(&prefix) } else { prefix.into_owned() };
+        let content = batch.bytes(message.content);
         let content = match self.options.types.binary {
-            BinaryMode::Bytes => Value::Bytes(message.content.to_vec()),
-            BinaryMode::Base64 => Value::Str(crate::java::base64::standard(message.content)),
-            BinaryMode::Base64UrlSafe => Value::Str(crate::java::base64::url_safe(message.content)),
-            BinaryMode::Hex => Value::Str(crate::java::digest::hex(message.content)),
+            BinaryMode::Bytes => Value::Bytes(content.to_vec()),
+            BinaryMode::Base64 => Value::Str(crate::java::base64::standard(content)),
+            BinaryMode::Base64UrlSafe => Value::Str(crate::java::base64::url_safe(content)),
+            BinaryMode::Hex => Value::Str(crate::java::digest::hex(content)),
         };
-        if !message.transactional {
-            // To Debezium it is a transaction of its own, committed where it stands.
-            self.last_commit = Some(message.lsn.0);
-        }
         let source = Source {
             name: &self.options.prefix,
             database: &self.options.database,
             schema: "",
             table: "",
-            time: self.progress.millis(),
+            time: time.unwrap_or_default().div_euclid(1000),
             snapshot: None,
-            last_commit: self.last_commit,
+            last_commit: self.position.commit,
             lsn: message.lsn.0,
-            xid: message.transactional.then_some(self.progress.xid),
+            xid: self.position.xid,
+            shows_lsn: true,
         };
         let value = Value::Struct(vec![
             Value::text("m"),
@@ -83,29 +67,29 @@ impl Encoder {
         self.send(message, &mut Vec::new(), out)
     }
 
-    /// A transaction without changes, or one whose Begin comes before a logical message.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn begin(&mut self, transaction: &Transaction, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
-        if self.open && self.progress.xid == transaction.xid && self.progress.commit_lsn == transaction.commit_lsn.0 {
+    /// A transaction begins at `at`.
+    pub(super) fn begin(&mut self, transaction: &Transaction, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
+        self.progress = Progress::new(transaction.xid, transaction.commit_time);
+        if !self.options.transaction_metadata {
             return Ok(());
         }
-        self.progress = Progress::new(transaction.xid, transaction.commit_time, transaction.commit_lsn.0);
-        self.open = true;
+        self.arrive(at.0, MessageKind::Begin);
         let (key, value) = (self.progress.id(at.0), self.progress.begin(at.0));
         self.boundary(key, value, out)
     }
 
     /// The end of the transaction under way; `at` is the end of its commit record.
-    ///
-    /// # Errors
-    /// A transformation that cannot be applied.
-    pub fn commit(&mut self, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
-        self.open = false;
-        self.last_commit = Some(at.0);
+    pub(super) fn commit(&mut self, at: Lsn, out: &mut Vec<Record>) -> Result<()> {
+        let position = &mut self.position;
+        (position.lsn, position.processed, position.commit) = (Some(at.0), Some(at.0), Some(at.0));
+        if !self.options.transaction_metadata {
+            return Ok(());
+        }
+        self.arrive(at.0, MessageKind::Commit);
         let (key, value) = (self.progress.id(at.0), self.progress.end(at.0));
-        self.boundary(key, value, out)
+        let outcome = self.boundary(key, value, out);
+        self.progress.finish();
+        outcome
     }
 
     /// A heartbeat: always to partition 0.
@@ -128,9 +112,6 @@ impl Encoder {
     }
 
     fn boundary(&mut self, key: Value, value: Value, out: &mut Vec<Record>) -> Result<()> {
-        if !self.options.transaction_metadata {
-            return Ok(());
-        }
         let message = Message {
             topic: Arc::clone(&self.transaction_topic),
             partition: None,

@@ -1,20 +1,22 @@
 //! Changes in, records out, in the order in which Debezium produces them.
 
 mod around;
+mod incremental;
 mod snapshot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use walhouse_change::{Change, ChangeBatch, Image, Lsn, Op, Row, TableSchema, Truncate};
+use walhouse_change::{Change, ChangeBatch, Image, Op, Row, TableSchema, Truncate};
 
-pub use around::LogicalMessage;
+use incremental::Window;
 pub use snapshot::SnapshotPart;
 
 use crate::catalog::TableFacts;
 use crate::error::Result;
 use crate::names;
+use crate::offset::{MessageKind, Offset, Position};
 use crate::options::{BinaryMode, Options, TypeOptions};
 use crate::record::{Header, Message, Record};
 use crate::schema::{self, Schema};
@@ -23,15 +25,6 @@ use crate::source::{Common, MessageSchemas, Source, TransactionSchemas};
 use crate::table::{Images, Planner, RowPlan, TablePlan};
 use crate::transaction::Progress;
 use crate::value::Value;
-
-/// Where a transaction begins and ends in the log, beside what a batch says of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Edges {
-    /// Position of the Begin message: the transaction's first record.
-    pub begin: Lsn,
-    /// End of the commit record.
-    pub end: Lsn,
-}
 
 /// Turns changes into Debezium's records. One per connector, for its whole run.
 pub struct Encoder {
@@ -48,8 +41,13 @@ pub struct Encoder {
     message_schemas: MessageSchemas,
     message_topic: Arc<str>,
     progress: Progress,
-    open: bool,
-    last_commit: Option<u64>,
+    /// Where the stream is.
+    position: Position,
+    /// Where the last record was.
+    produced: Option<Offset>,
+    /// In a snapshot: whether its last record was made.
+    in_snapshot: Option<bool>,
+    window: Window,
     clock: fn() -> i64,
 }
 
@@ -71,7 +69,8 @@ struct Event<'a> {
     before: Value,
     after: Value,
     lsn: u64,
-    snapshot: Option<(&'static str, u32, i64)>,
+    /// Marker, xid, and time in milliseconds of a snapshot's row.
+    snapshot: Option<(&'static str, Option<u32>, i64)>,
 }
 
 impl Encoder {
@@ -96,8 +95,10 @@ impl Encoder {
             transaction_schemas: TransactionSchemas::new(),
             message_schemas,
             progress: Progress::default(),
-            open: false,
-            last_commit: None,
+            position: Position::default(),
+            produced: None,
+            in_snapshot: None,
+            window: Window::default(),
             clock: now,
             common,
             options,
@@ -130,29 +131,78 @@ impl Encoder {
         self.plans.clear();
     }
 
-    /// Records of a batch of the log. `edges` has one entry per transaction of the batch; one that
-    /// is cut by the batch's end goes on in the next batch.
+    /// Records of a batch of a whole log.
     ///
     /// # Errors
     /// What stops Debezium's task. Records of earlier changes of the batch are in `out` already.
-    pub fn encode(&mut self, batch: &ChangeBatch, edges: &[Edges], out: &mut Vec<Record>) -> Result<()> {
-        let mut changes = batch.changes().iter().peekable();
-        for (index, transaction) in batch.transactions().iter().enumerate() {
-            let edge = edges.get(index).copied().unwrap_or_default();
-            self.begin(transaction, edge.begin, out)?;
-            while let Some(change) = changes.next_if(|change| belongs(change, index)) {
-                match change {
-                    Change::Row(row) => self.row(batch.row(row), out)?,
-                    Change::Truncate(truncate) => self.truncate(batch, truncate, out)?,
-                    Change::Schema { .. } => {}
-                }
+    pub fn encode(&mut self, batch: &ChangeBatch, out: &mut Vec<Record>) -> Result<()> {
+        batch.changes().iter().try_for_each(|change| self.change(batch, change, out))
+    }
+
+    /// Records of one change of a batch of a whole log.
+    ///
+    /// # Errors
+    /// What stops Debezium's task.
+    pub fn change(&mut self, batch: &ChangeBatch, change: &Change, out: &mut Vec<Record>) -> Result<()> {
+        match change {
+            Change::Row(row) => {
+                let kind = match row.op {
+                    Op::Insert | Op::Read => MessageKind::Insert,
+                    Op::Update => MessageKind::Update,
+                    Op::Delete => MessageKind::Delete,
+                };
+                self.arrive(row.lsn.0, kind);
+                self.row(batch.row(row), out)
             }
-            let whole = index + 1 < batch.transactions().len() || batch.progress() > transaction.commit_lsn;
-            if whole {
-                self.commit(edge.end, out)?;
+            Change::Truncate(truncate) => {
+                self.arrive(truncate.lsn.0, MessageKind::Truncate);
+                self.truncate(batch, truncate, out)
             }
+            Change::Begin { transaction, lsn } => match batch.transactions().get(*transaction as usize) {
+                Some(transaction) => self.begin(transaction, *lsn, out),
+                None => Ok(()),
+            },
+            Change::Commit { end, .. } => self.commit(*end, out),
+            Change::Message(message) => self.message(batch, message, out),
+            Change::Schema { .. } => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Counts a change that was sent by a former run, without records of it.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub fn skip(&mut self, batch: &ChangeBatch, change: &Change) -> Result<()> {
+        let (position, produced) = (self.position, self.produced.clone());
+        let outcome = match change {
+            // Their positions are those of a stored offset at most, and their counts are wanted.
+            Change::Begin { .. } | Change::Commit { .. } => self.change(batch, change, &mut Vec::new()),
+            Change::Row(_) | Change::Truncate(_) if self.options.transaction_metadata => {
+                self.change(batch, change, &mut Vec::new())
+            }
+            _ => Ok(()),
+        };
+        (self.position, self.produced) = (position, produced);
+        outcome
+    }
+
+    /// Where the last record was: the offset that is stored once it is delivered. None before the first one.
+    #[must_use]
+    pub fn offset(&self) -> Option<&Offset> {
+        self.produced.as_ref()
+    }
+
+    /// Goes on from a stored offset.
+    pub fn resume(&mut self, offset: &Offset) {
+        let commit = offset.position.commit.or(offset.position.processed);
+        self.position = Position { commit, ..offset.position };
+    }
+
+    /// A message came: everything up to it was processed.
+    fn arrive(&mut self, lsn: u64, kind: MessageKind) {
+        let position = &mut self.position;
+        (position.lsn, position.processed, position.kind) = (Some(lsn), Some(lsn), Some(kind));
+        (position.time, position.xid) = (Some(self.progress.time), Some(self.progress.xid));
     }
 
     fn plan(&mut self, relation: &Arc<TableSchema>, snapshot: bool) -> Arc<TablePlan> {
@@ -308,6 +358,9 @@ impl Encoder {
 
     fn emit(&mut self, event: Event<'_>, key: Value, headers: &mut Vec<Header>, out: &mut Vec<Record>) -> Result<()> {
         let schema = event.plan.key.as_ref().map(|key| Arc::clone(&key.schema));
+        if event.snapshot.is_none() {
+            self.window.touch(&event.plan.id, &key);
+        }
         let message = self.envelope(event, schema, key, headers);
         self.send(message, headers, out)
     }
@@ -323,8 +376,10 @@ impl Encoder {
         let streaming = event.snapshot.is_none();
         let (marker, xid, time) = match event.snapshot {
             Some((marker, xid, time)) => (Some(marker), xid, time),
-            None => (None, self.progress.xid, self.progress.millis()),
+            None => (None, self.position.xid, self.progress.millis()),
         };
+        // What an incremental snapshot reads has no place in the log but that of its window's end.
+        let incremental = event.snapshot.is_some_and(|(marker, ..)| marker == incremental::MARKER);
         let source = Source {
             name: &self.options.prefix,
             database: &self.options.database,
@@ -332,9 +387,10 @@ impl Encoder {
             table: &plan.table,
             time,
             snapshot: marker,
-            last_commit: self.last_commit.filter(|_| streaming),
+            last_commit: self.position.commit.filter(|_| streaming || incremental),
             lsn: event.lsn,
-            xid: Some(xid),
+            xid,
+            shows_lsn: !incremental,
         };
         let source = source.value();
         let transaction = if streaming && self.options.transaction_metadata {
@@ -365,15 +421,17 @@ impl Encoder {
     fn send(&mut self, message: Message, shared: &mut Vec<Header>, out: &mut Vec<Record>) -> Result<()> {
         if let Some(message) = self.chain.apply(&self.options, message, shared)? {
             out.push(message.convert(&self.options));
+            self.produced();
         }
         Ok(())
     }
-}
 
-fn belongs(change: &Change, transaction: usize) -> bool {
-    match change {
-        Change::Row(row) => row.transaction as usize == transaction,
-        Change::Truncate(truncate) => truncate.transaction as usize == transaction,
-        Change::Schema { .. } => true,
+    /// A record was made: where we are is where it was.
+    fn produced(&mut self) {
+        let produced = self.produced.get_or_insert_default();
+        (produced.position, produced.snapshot) = (self.position, self.in_snapshot);
+        if self.options.transaction_metadata {
+            produced.transaction = self.progress.mark();
+        }
     }
 }

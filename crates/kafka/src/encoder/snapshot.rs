@@ -1,9 +1,10 @@
 //! Rows of a snapshot.
 
-use walhouse_change::{Change, ChangeBatch};
+use walhouse_change::{Change, ChangeBatch, Lsn};
 
 use super::{Encoder, Event};
 use crate::error::Result;
+use crate::offset::Position;
 use crate::record::Record;
 use crate::table::Images;
 use crate::value::Value;
@@ -21,6 +22,8 @@ pub struct SnapshotPart {
     pub starts: bool,
     /// The batch holds the table's last row.
     pub ends: bool,
+    /// The stream stands still meanwhile, and its offset with it.
+    pub blocking: bool,
 }
 
 impl Encoder {
@@ -51,11 +54,26 @@ impl Encoder {
             let after = self.values(&plan.row, &plan, &images)?;
             let key = self.key(&plan, &images)?;
             let transaction = row.transaction();
-            let snapshot = Some((marker, part.xid, transaction.commit_time.div_euclid(1000)));
+            if !part.blocking {
+                self.in_snapshot = Some(marker == "last");
+                self.position = Position {
+                    lsn: Some(transaction.commit_lsn.0),
+                    xid: Some(part.xid),
+                    time: Some(transaction.commit_time),
+                    ..Position::default()
+                };
+            }
+            let snapshot = Some((marker, Some(part.xid), transaction.commit_time.div_euclid(1000)));
             let lsn = transaction.commit_lsn.0;
             let event = Event { plan: &plan, op: "r", before: Value::Null, after, lsn, snapshot };
             self.emit(event, key, &mut Vec::new(), out)?;
         }
         Ok(())
+    }
+
+    /// The snapshot is over, and the stream goes on from `at`.
+    pub fn snapshot_ended(&mut self, at: Lsn, xid: u32, time: i64) {
+        self.in_snapshot = None;
+        self.position = Position { lsn: Some(at.0), xid: Some(xid), time: Some(time), ..Position::default() };
     }
 }

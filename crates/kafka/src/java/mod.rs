@@ -6,3 +6,4 @@ pub(crate) mod digest;
 pub(crate) mod float;
 pub(crate) mod hash;
 mod nat;
+pub(crate) mod serial;

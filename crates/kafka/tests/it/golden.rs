@@ -183,7 +183,7 @@ fn failure(name: &str, scenario: &Scenario, records: &[Record], error: Option<Er
 }
 
 /// Recordings whose frames do not tell what was produced; FINDINGS.md says why.
-const NOT_REPLAYED: [&str; 7] = [
+pub(crate) const NOT_REPLAYED: [&str; 7] = [
     "c-types-extremes-snapshot",
     "h-snapshot-key-excluded",
     "h-fatal-snapshot-key-excluded",
@@ -194,7 +194,7 @@ const NOT_REPLAYED: [&str; 7] = [
 ];
 
 /// Folders of recordings, in order.
-fn recordings(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn recordings(root: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|folder| folder.join("pgoutput.jsonl").is_file() && folder.join("catalog.json").is_file());
     found.sort();

@@ -5,6 +5,7 @@
 mod client;
 mod ddl;
 mod golden;
+mod offsets;
 mod pgoutput;
 mod right;
 mod scenario;

@@ -9,10 +9,8 @@ use serde_json::Value as Json;
 use walhouse_change::{
     BatchBuilder, Column, Lsn, OldImage, Permit, ReplicaIdentity, Span, TableName, TableSchema, Transaction,
 };
-use walhouse_kafka::{
-    ColumnFacts, Edges, Encoder, Error, LogicalMessage, Options, Record, SnapshotPart, TableFacts, UniqueIndex,
-};
-use walhouse_value::{CatalogType, PgType};
+use walhouse_kafka::{ColumnFacts, Encoder, Error, Offset, Options, Record, SnapshotPart, TableFacts, UniqueIndex};
+use walhouse_value::{CatalogType, Kind, PgType};
 
 use crate::ddl::{self, Lineage};
 use crate::pgoutput::{self, Field, Frame};
@@ -89,6 +87,12 @@ impl Scenario {
 
     /// What the encoder makes of the frames, up to the error that stops it.
     pub(crate) fn replay(&self, hints: Hints) -> (Vec<Record>, Option<Error>) {
+        let (records, error, _) = self.replay_with_offset(hints);
+        (records, error)
+    }
+
+    /// The same, with the offset of the last record.
+    pub(crate) fn replay_with_offset(&self, hints: Hints) -> (Vec<Record>, Option<Error>, Option<Offset>) {
         let mut replay = Replay {
             scenario: self,
             hints,
@@ -100,12 +104,12 @@ impl Scenario {
             relations: HashMap::new(),
             out: Vec::new(),
             transaction: Transaction { xid: 0, commit_lsn: Lsn(0), commit_time: 0 },
-            begin: 0,
             index: 0,
             pending: Pending::default(),
         };
         let error = replay.run().err();
-        (replay.out, error)
+        let offset = replay.encoder.offset().cloned();
+        (replay.out, error, offset)
     }
 
     pub(crate) fn encoder(&self) -> Encoder {
@@ -324,7 +328,6 @@ struct Replay<'a> {
     relations: HashMap<u32, Arc<TableSchema>>,
     out: Vec<Record>,
     transaction: Transaction,
-    begin: u64,
     index: u64,
     pending: Pending,
 }
@@ -337,15 +340,10 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn flush(&mut self, end: Option<u64>) -> Result<(), Error> {
-        let Pending { mut builder, data } = std::mem::take(&mut self.pending);
-        if let Some(end) = end {
-            builder.progress(Lsn(end));
-        }
+    fn flush(&mut self) -> Result<(), Error> {
+        let Pending { builder, data } = std::mem::take(&mut self.pending);
         let batch = builder.finish(data.freeze(), Permit::default());
-        let edges = Edges { begin: Lsn(self.begin), end: Lsn(end.unwrap_or(0)) };
-        self.encoder.encode(&batch, &[edges], &mut self.out)?;
-        Ok(())
+        self.encoder.encode(&batch, &mut self.out)
     }
 
     fn frame(&mut self, lsn: u64, frame: &Frame) -> Result<(), Error> {
@@ -359,11 +357,13 @@ impl Replay<'_> {
                 }
                 self.transactions += 1;
                 self.transaction = Transaction { xid: *xid, commit_lsn: Lsn(*commit_lsn), commit_time: *time };
-                self.begin = lsn;
                 self.index = 0;
-                self.pending.builder.begin(self.transaction);
+                self.pending.builder.begin_at(self.transaction, Lsn(lsn));
             }
-            Frame::Commit => self.flush(Some(lsn))?,
+            Frame::Commit => {
+                self.pending.builder.commit_at(Lsn(lsn));
+                self.flush()?;
+            }
             Frame::Relation { .. } => self.relation(frame),
             Frame::Insert { oid, new } => {
                 let table = self.pending.builder.schema(&self.relations[oid]);
@@ -387,12 +387,12 @@ impl Replay<'_> {
                 self.pending.builder.truncate(tables, at.0, at.1);
             }
             Frame::Message { transactional, prefix, content } => {
-                if *transactional {
-                    self.flush(None)?;
-                    self.pending.builder.begin(self.transaction);
+                let text = |bytes: &[u8]| Field { kind: Kind::Text, bytes: bytes.to_vec().into() };
+                let spans = self.pending.spans(&[text(prefix.as_bytes()), text(content)]);
+                self.pending.builder.message(*transactional, Lsn(lsn), spans[0], spans[1]);
+                if !*transactional {
+                    self.flush()?;
                 }
-                let message = LogicalMessage { transactional: *transactional, lsn: Lsn(lsn), prefix, content };
-                self.encoder.message(&message, &mut self.out)?;
             }
             Frame::Other => {}
         }

@@ -112,7 +112,7 @@ fn snapshot_rows_are_marked() {
             let want = snapshot_messages(&scenario, &topic);
             let (transaction, xid) = transaction(want[0]);
             let (first_table, last_table) = (index == 0, index == 2);
-            let part = SnapshotPart { xid, first_table, last_table, starts: true, ends: true };
+            let part = SnapshotPart { xid, first_table, last_table, starts: true, ends: true, blocking: false };
             let relation = scenario.table("inv", table);
             let records = scenario.snapshot(&mut encoder, &relation, rows, transaction, part).unwrap();
             assert_eq!(records.len(), want.len());
@@ -134,7 +134,7 @@ fn pet(name: &str, oddities: bool) -> (Scenario, Result<Vec<walhouse_kafka::Reco
         Some(message) => transaction(message),
         None => (Transaction { xid: 0, commit_lsn: Lsn(1), commit_time: 0 }, 1),
     };
-    let part = SnapshotPart { xid, first_table: true, last_table: true, starts: true, ends: true };
+    let part = SnapshotPart { xid, first_table: true, last_table: true, starts: true, ends: true, blocking: false };
     let rows = [row(&[Some("t1"), Some("1"), Some("Rex")])];
     let records = scenario.snapshot(&mut scenario.encoder(), &relation, &rows, transaction, part);
     (scenario, records)
