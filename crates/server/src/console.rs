@@ -5,6 +5,7 @@ use walhouse_pipeline::StatusBoard;
 use crate::Recorder;
 use crate::api::Stage;
 use crate::ports::Ports;
+use crate::security::Access;
 
 /// A console before it is served.
 #[derive(Clone, Debug)]
@@ -17,12 +18,14 @@ pub struct Console {
     pub stages: Vec<Stage>,
     /// What it can reach beyond the status board.
     pub ports: Ports,
+    /// Who may ask for what.
+    pub access: Access,
 }
 
 impl Console {
     /// A console that shows this board and these metrics, and nothing else.
     #[must_use]
     pub fn new(board: StatusBoard, recorder: Recorder) -> Self {
-        Self { board, recorder, stages: Vec::new(), ports: Ports::default() }
+        Self { board, recorder, stages: Vec::new(), ports: Ports::default(), access: Access::default() }
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong at the edge.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Each message is one line that says what was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,33 @@ pub enum Error {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address would let anybody in.
+    #[error(
+        "[console] listen {address} is not loopback: that needs {missing}, or, if it is meant, insecure = true or \
+         --insecure"
+    )]
+    Exposed {
+        /// The address.
+        address: SocketAddr,
+        /// Keys of the configuration.
+        missing: String,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("cannot use {} for TLS of the console: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never its content.
+        reason: String,
+    },
+    /// The file of state changes cannot be written.
+    #[error("cannot open the audit file {} ([console] audit_file): {source}", path.display())]
+    AuditFile {
+        /// The file.
+        path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },

@@ -17,15 +17,18 @@
 pub mod api;
 mod console;
 mod error;
-mod host;
+mod gate;
 mod listen;
 mod live;
 mod page;
 pub mod ports;
 mod recorder;
 mod router;
+mod security;
+mod verify;
 
 pub use console::Console;
 pub use error::Error;
 pub use listen::{Listener, PORT_PATIENCE};
 pub use recorder::Recorder;
+pub use security::{Access, Allow, Credential, TlsFiles};

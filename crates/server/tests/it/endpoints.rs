@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use walhouse_change::{
@@ -10,16 +9,12 @@ use walhouse_change::{
     TableSchema, TableState, Target,
 };
 use walhouse_pipeline::{Pipeline, Settings, Status, StatusBoard};
-use walhouse_server::{Console, Listener, Recorder};
+use walhouse_server::{Console, Recorder};
 
 use crate::http::{get, get_as};
 
 async fn serve(board: StatusBoard) -> SocketAddr {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Duration::ZERO).await.unwrap();
-    let address = listener.address();
-    let console = Console::new(board, Recorder::detached().unwrap());
-    tokio::spawn(listener.serve(console, std::future::pending()));
-    address
+    crate::http::serve(Console::new(board, Recorder::detached().unwrap())).await
 }
 
 #[tokio::test]

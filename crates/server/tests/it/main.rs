@@ -5,4 +5,6 @@
 mod endpoints;
 mod http;
 mod openapi;
+mod page;
 mod port;
+mod security;
