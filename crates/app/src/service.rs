@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use walhouse_chdb::Engine;
 use walhouse_pipeline::StatusBoard;
-use walhouse_server::{Console, Listener, PORT_PATIENCE, Recorder};
+use walhouse_server::{Console, Listener, PORT_PATIENCE, Recorder, Server};
 
+use crate::cli::ConsoleOptions;
 use crate::config::Config;
 use crate::{console, wiring};
 
@@ -22,7 +23,7 @@ const ENGINE_PATIENCE: Duration = Duration::from_millis(1500);
 /// A running pipeline with its surroundings.
 pub(crate) struct Service {
     board: StatusBoard,
-    console: SocketAddr,
+    console: Option<SocketAddr>,
     engine: Option<Engine>,
     pipeline: JoinHandle<walhouse_change::Result<()>>,
     _edges: DropGuard,
@@ -33,26 +34,38 @@ impl Service {
     ///
     /// # Errors
     /// The configuration cannot work, the console's port stays taken, or the engine does not start.
-    pub(crate) async fn start(config: &Config, stop: &CancellationToken) -> Result<Option<Self>> {
+    pub(crate) async fn start(
+        config: &Config,
+        options: &ConsoleOptions,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Ok(None),
-            started = Self::open(config, stop) => started.map(Some),
+            started = Self::open(config, options, stop) => started.map(Some),
         }
     }
 
-    async fn open(config: &Config, stop: &CancellationToken) -> Result<Self> {
+    async fn open(config: &Config, options: &ConsoleOptions, stop: &CancellationToken) -> Result<Self> {
+        let served = config.console.served(options)?;
         let recorder = Recorder::install()?;
         walhouse_pipeline::describe_metrics();
         walhouse_clickhouse::metrics::describe();
         let pipeline = wiring::pipeline(config)?;
         let board = pipeline.board();
 
-        let listener = Listener::bind(config.console.listen, PORT_PATIENCE).await?;
-        let address = listener.address();
         let edges = CancellationToken::new();
         tokio::spawn(recorder.clone().keep_up());
-        tokio::spawn(serve(listener, console::assemble(config, board.clone(), recorder), edges.clone()));
+        let console = match served {
+            Some((listen, access)) => {
+                let listener = Listener::bind(listen, PORT_PATIENCE).await?;
+                let address = listener.address();
+                let console = Console { access, ..console::assemble(config, board.clone(), recorder) };
+                tokio::spawn(serve(listener.open(console)?, edges.clone()));
+                Some(address)
+            }
+            None => None,
+        };
         let edges = edges.drop_guard();
 
         let engine = match &config.engine {
@@ -60,13 +73,13 @@ impl Service {
             None => None,
         };
         tracing::info!(
-            console = %format_args!("http://{address}"),
+            console = console.map_or_else(|| "off".to_owned(), |address| format!("http://{address}")),
             clickhouse = config.clickhouse.url,
             slot = config.postgres.slot(),
             "walhouse runs"
         );
         let pipeline = tokio::spawn(pipeline.run(stop.clone()));
-        Ok(Self { board, console: address, engine, pipeline, _edges: edges })
+        Ok(Self { board, console, engine, pipeline, _edges: edges })
     }
 
     /// Its state.
@@ -75,7 +88,7 @@ impl Service {
     }
 
     /// Where the console answers.
-    pub(crate) fn console(&self) -> SocketAddr {
+    pub(crate) fn console(&self) -> Option<SocketAddr> {
         self.console
     }
 
@@ -99,9 +112,9 @@ impl Service {
     }
 }
 
-async fn serve(listener: Listener, console: Console, edges: CancellationToken) {
+async fn serve(server: Server, edges: CancellationToken) {
     let stop = async move { edges.cancelled().await };
-    if let Err(error) = listener.serve(console, stop).await {
+    if let Err(error) = server.serve(stop).await {
         tracing::error!(error = %error, "the console ended; the pipeline goes on");
     }
 }

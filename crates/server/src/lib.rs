@@ -29,6 +29,6 @@ mod verify;
 
 pub use console::Console;
 pub use error::Error;
-pub use listen::{Listener, PORT_PATIENCE};
+pub use listen::{Listener, PORT_PATIENCE, Server};
 pub use recorder::Recorder;
 pub use security::{Access, Allow, Credential, TlsFiles};

@@ -58,21 +58,44 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` resolves, then finishes the requests under way.
+    /// Makes everything ready to serve.
     ///
     /// # Errors
     /// [`Error::Exposed`] for an address that others reach without the access that it needs;
-    /// [`Error::Tls`] and [`Error::AuditFile`] for files that cannot be used; [`Error::Serve`] when
-    /// the system takes the port away.
-    pub async fn serve(self, console: Console, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    /// [`Error::Tls`] and [`Error::AuditFile`] for files that cannot be used.
+    pub fn open(self, console: Console) -> Result<Server, Error> {
         console.access.check(self.address)?;
         let tls = console.access.tls.as_ref().map(security::acceptor).transpose()?;
+        Ok(Server { shared: Shared::new(console, self.address)?, gate: Gate::new(self.listener, tls) })
+    }
+
+    /// Opens and serves.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Server::serve`].
+    pub async fn serve(self, console: Console, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        self.open(console)?.serve(stop).await
+    }
+}
+
+/// A console that is ready to be served.
+#[derive(Debug)]
+pub struct Server {
+    shared: Shared,
+    gate: Gate,
+}
+
+impl Server {
+    /// Serves until `stop` resolves, then finishes the requests under way.
+    ///
+    /// # Errors
+    /// [`Error::Serve`] when the system takes the port away.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let (told, mut stopping) = tokio::sync::watch::channel(false);
-        let shared = Shared::new(console, self.address)?;
-        let live = Arc::clone(&shared.live);
-        let frames = Arc::clone(&live).run(Arc::clone(&shared.console));
-        let service = router::routes(shared).into_make_service_with_connect_info::<Peer>();
-        let serving = axum::serve(Gate::new(self.listener, tls), service).with_graceful_shutdown(async move {
+        let live = Arc::clone(&self.shared.live);
+        let frames = Arc::clone(&live).run(Arc::clone(&self.shared.console));
+        let service = router::routes(self.shared).into_make_service_with_connect_info::<Peer>();
+        let serving = axum::serve(self.gate, service).with_graceful_shutdown(async move {
             stop.await;
             // Streams of events have no end of their own.
             live.closing().cancel();

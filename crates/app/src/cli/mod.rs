@@ -1,5 +1,6 @@
 //! The command line. Its `--help` is the manual.
 
+mod console;
 mod duration;
 mod rembo;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit;
 use crate::telemetry::LogFormat;
 
+pub(crate) use console::{ConsoleAddress, ConsoleOptions};
 pub(crate) use rembo::{Load, RemboCommand, Seed};
 
 /// Carries every committed change of a Postgres database into ClickHouse, exactly once
@@ -59,7 +61,7 @@ pub(crate) enum Command {
     ///
     /// A database that is down is waited for and shown as not ready. Only a wrong configuration or
     /// a refusal ends the process.
-    Run(ConfigFile),
+    Run(Run),
 
     /// Show it all on this machine: a private Postgres with a sample workload, followed live
     ///
@@ -126,6 +128,16 @@ pub(crate) struct ConfigFile {
     /// The configuration file; see --default-config
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// The pipeline.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    #[command(flatten)]
+    pub(crate) console: ConsoleOptions,
 }
 
 /// A report.

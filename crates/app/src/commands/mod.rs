@@ -21,7 +21,7 @@ use crate::config;
 pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         None => print!("{}", config::DEFAULT_FILE),
-        Some(Command::Run(file)) => run::run(&file)?,
+        Some(Command::Run(options)) => run::run(&options)?,
         Some(Command::Demo(options)) => return demo::demo(&options),
         Some(Command::Engine(options)) => engine::engine(options)?,
         Some(Command::Check(report)) => return check::check(&report),

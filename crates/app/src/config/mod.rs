@@ -4,6 +4,7 @@
 //! far as the file alone allows. What needs a look at the databases (does this table exist, do two
 //! tables claim one name) is checked at start, by [`tables::check`].
 
+mod console;
 mod error;
 mod kafka;
 mod raw;
@@ -13,6 +14,10 @@ mod tables;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use walhouse_server::Access;
+
+use crate::cli::{ConsoleAddress, ConsoleOptions};
 
 pub(crate) use error::ConfigError;
 pub(crate) use kafka::Kafka;
@@ -69,6 +74,32 @@ pub(crate) struct Reader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Console {
     pub(crate) listen: SocketAddr,
+    /// Who may ask for what.
+    pub(crate) access: Access,
+    /// The token in `access`, to ask a running console.
+    pub(crate) token: Option<walhouse_postgres::Secret>,
+    /// Why this must not be served, unless the command line says `--insecure`.
+    exposed: Option<ConfigError>,
+}
+
+impl Console {
+    /// Where to serve and whom, with what the command line says on top; none: nowhere.
+    ///
+    /// # Errors
+    /// The address lies open, and neither the file nor the command line says that this is meant.
+    pub(crate) fn served(&self, options: &ConsoleOptions) -> anyhow::Result<Option<(SocketAddr, Access)>> {
+        let access = Access { insecure: self.access.insecure || options.insecure, ..self.access.clone() };
+        let listen = match options.console {
+            Some(ConsoleAddress::Off) => return Ok(None),
+            Some(ConsoleAddress::At(listen)) => listen,
+            None => match &self.exposed {
+                Some(error) if !access.insecure => return Err(error.clone().into()),
+                _ => self.listen,
+            },
+        };
+        access.check(listen)?;
+        Ok(Some((listen, access)))
+    }
 }
 
 impl Config {

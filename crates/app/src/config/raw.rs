@@ -57,6 +57,15 @@ pub(super) struct Engine {
 #[serde(deny_unknown_fields)]
 pub(super) struct Console {
     pub(super) listen: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) token_file: Option<Spanned<String>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<String>>,
+    pub(super) insecure: Option<bool>,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) data: Option<bool>,
+    pub(super) allow: Option<Vec<Spanned<String>>>,
+    pub(super) audit_file: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

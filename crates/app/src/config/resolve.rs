@@ -13,7 +13,7 @@ use walhouse_clickhouse::mapping::TableOverride;
 use walhouse_postgres::{DEFAULT_PUBLICATION, DEFAULT_SLOT};
 
 use super::raw::{self, Raw};
-use super::{Config, ConfigError, Console, Engine, Reader};
+use super::{Config, ConfigError, Engine, Reader};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest identifier of Postgres, in bytes.
@@ -25,7 +25,7 @@ pub(super) struct Resolver<'a> {
     pub(super) text: &'a str,
 }
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 impl Resolver<'_> {
     pub(super) fn config(&self, raw: Raw) -> Result<Config> {
@@ -43,10 +43,7 @@ impl Resolver<'_> {
         }
         clickhouse.password = target_password.clone().map(walhouse_clickhouse::Secret::new);
         clickhouse.tables = self.tables(raw.tables, &postgres.tables)?;
-        let (listen, span) = self.address("[console] listen", raw.console.listen, super::DEFAULT_CONSOLE_LISTEN)?;
-        if embedded && engine.listen == listen {
-            return self.fail(span, format!("[engine] listen and [console] listen are both {listen}"));
-        }
+        let console = self.console(raw.console, embedded.then_some(engine.listen))?;
         let kafka = self.kafka(raw.kafka)?;
         Ok(Config {
             path: self.path.to_owned(),
@@ -54,7 +51,7 @@ impl Resolver<'_> {
             clickhouse,
             target_password: target_password.map(walhouse_postgres::Secret::new),
             engine: embedded.then_some(engine),
-            console: Console { listen },
+            console,
             kafka,
         })
     }
@@ -258,7 +255,12 @@ impl Resolver<'_> {
         }
     }
 
-    fn address(&self, key: &str, raw: Option<Spanned<String>>, default: &str) -> Result<(SocketAddr, Range<usize>)> {
+    pub(super) fn address(
+        &self,
+        key: &str,
+        raw: Option<Spanned<String>>,
+        default: &str,
+    ) -> Result<(SocketAddr, Range<usize>)> {
         let raw = raw.unwrap_or_else(|| Spanned::new(0..0, default.to_owned()));
         match raw.get_ref().parse() {
             Ok(address) => Ok((address, raw.span())),
@@ -266,7 +268,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn secret(&self, key: &str, file: Option<&Spanned<String>>) -> Result<Option<String>> {
+    pub(super) fn secret(&self, key: &str, file: Option<&Spanned<String>>) -> Result<Option<String>> {
         let Some(file) = file else { return Ok(None) };
         let path = self.existing(key, file)?;
         match read_secret(&path) {
@@ -284,7 +286,7 @@ impl Resolver<'_> {
     }
 
     /// Relative to the folder of the configuration file.
-    fn absolute(&self, path: &str) -> PathBuf {
+    pub(super) fn absolute(&self, path: &str) -> PathBuf {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         // Components, so that "./x" leaves no dot behind.
         folder.join(path).components().collect()

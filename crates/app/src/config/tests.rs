@@ -46,7 +46,9 @@ fn the_default_file_says_what_the_code_does() {
 #[test]
 fn the_default_file_comments_only_real_keys() {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["ca.pem", "postgres.password", "clickhouse.password", "engine.password", "reader.password"] {
+    let secrets =
+        ["postgres.password", "clickhouse.password", "engine.password", "reader.password", "console.password"];
+    for file in secrets.into_iter().chain(["ca.pem", "console.token", "console.crt", "console.key"]) {
         std::fs::write(folder.path().join(file), "secret\n").unwrap();
     }
     std::fs::write(folder.path().join("pg-src.json"), r#"{"name": "c", "config": {"topic.prefix": "x"}}"#).unwrap();
@@ -61,6 +63,8 @@ fn the_default_file_comments_only_real_keys() {
     let config = Config::parse(&folder.path().join("walhouse.toml"), &text).unwrap();
     assert_eq!(config.postgres.password_file, Some(folder.path().join("postgres.password")));
     assert!(config.clickhouse.ca_file.is_some() && config.clickhouse.password.is_some() && config.engine.is_none());
+    let access = &config.console.access;
+    assert!(access.password.is_some() && access.token.is_some() && access.tls.is_some() && access.audit_file.is_some());
     let kafka = config.kafka.unwrap();
     assert_eq!((kafka.name.as_deref(), kafka.client.0.len()), (Some("c"), 1));
     assert_eq!(kafka.connector.0.get("topic.prefix").map(String::as_str), Some("shop"));
@@ -97,6 +101,9 @@ fn an_error_names_the_line_and_the_key() {
         ("[engine]\nreader = \"default\"", ":4: [engine] reader must be another user"),
         ("[engine]\nreader_password_file = \"x\"", ":4: [engine] reader_password_file goes with [engine] reader"),
         ("[console]\nlisten = \"127.0.0.1:8123\"", ":4: [engine] listen and [console] listen are both"),
+        ("[console]\nallow = [\"all\"]", ":4: [console] allow: \"all\" is not one of"),
+        ("[console]\ntls_cert = \"/dev/null\"", ":4: [console] tls_cert and tls_key go together"),
+        ("[console]\ntoken_file = \"/dev/null\"", ":4: [console] token_file /dev/null: its first line is empty"),
         ("[kafka]\nbootstrap = \"h\"", ":4: [kafka] bootstrap must be of the form"),
         ("[kafka]\nbootstrap = \"h:1\"", ":4: [kafka] needs topic_prefix"),
         ("[kafka]\nbootstrap = \"h:1\"\nconnector = \"none.json\"", ":5: [kafka] connector /etc/walhouse/none.json"),
@@ -137,6 +144,26 @@ fn a_reader_is_bound_to_the_database() {
     let config = minimal("[clickhouse]\ndatabase = \"shop\"\n[engine]\nreader = \"bi\"").unwrap();
     let reader = config.engine.unwrap().reader.unwrap();
     assert_eq!((reader.user.as_str(), reader.database.as_str(), reader.password_file), ("bi", "shop", None));
+}
+
+#[test]
+fn an_open_console_is_refused_with_its_line_unless_it_is_meant() {
+    let none = ConsoleOptions::default();
+    let open = minimal("[console]\nlisten = \"0.0.0.0:9090\"").unwrap().console;
+    let refusal = open.served(&none).unwrap_err().to_string();
+    assert!(refusal.starts_with(&format!("{PATH}:4: [console] listen 0.0.0.0:9090 is not loopback")), "{refusal}");
+    let meant = ConsoleOptions { insecure: true, ..none.clone() };
+    let (address, access) = open.served(&meant).unwrap().unwrap();
+    assert!(access.insecure && address.port() == 9090);
+    let elsewhere = |console| ConsoleOptions { console: Some(console), ..none.clone() };
+    assert!(open.served(&elsewhere(ConsoleAddress::Off)).unwrap().is_none());
+    let loopback = "127.0.0.1:1".parse().unwrap();
+    assert_eq!(open.served(&elsewhere(ConsoleAddress::At(loopback))).unwrap().unwrap().0, loopback);
+    let default = minimal("").unwrap().console;
+    assert_eq!(default.served(&none).unwrap().unwrap().1, walhouse_server::Access::default());
+    assert!(default.served(&elsewhere(ConsoleAddress::At("10.0.0.1:1".parse().unwrap()))).is_err());
+    let spelled = minimal("[console]\nlisten = \"0.0.0.0:9090\"\ninsecure = true").unwrap().console;
+    assert!(spelled.served(&none).is_ok());
 }
 
 #[test]

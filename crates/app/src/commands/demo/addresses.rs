@@ -23,11 +23,11 @@ pub(super) fn forget(folder: &Path) -> Result<()> {
 }
 
 /// Writes the addresses, all at once: a reader never sees half a file.
-pub(super) fn write(folder: &Path, postgres: &str, clickhouse: &str, console: SocketAddr) -> Result<()> {
+pub(super) fn write(folder: &Path, postgres: &str, clickhouse: &str, console: Option<SocketAddr>) -> Result<()> {
     let addresses = json!({
         "postgres": postgres,
         "clickhouse": clickhouse,
-        "console": format!("http://{console}"),
+        "console": console.map(|address| format!("http://{address}")),
     });
     let draft = folder.join("demo.json.new");
     fs::write(&draft, format!("{addresses:#}\n"))

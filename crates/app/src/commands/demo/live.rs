@@ -38,12 +38,13 @@ pub(super) async fn wait_for_end(service: &Service) {
 }
 
 /// What runs where, and what to try.
-pub(super) fn banner(postgres: &str, clickhouse: &str, console: SocketAddr) -> String {
+pub(super) fn banner(postgres: &str, clickhouse: &str, console: Option<SocketAddr>) -> String {
+    let console = console.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
     format!(
         "\neverything is copied; changes flow live\n\
          \x20 Postgres    {postgres}\n\
          \x20 ClickHouse  {clickhouse}\n\
-         \x20 console     http://{console}  (/ready /status /metrics)\n\
+         \x20 console     {console}  (/ready /status /metrics)\n\
          try:   curl '{clickhouse}' -d 'SELECT count(), max(order_date) FROM view_sales_last_rec'\n\
          sell:  walhouse rembo sell --postgres '{postgres}'\n\n\
          Employees sales performance (the sample query's first rows), as ClickHouse answers:"

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 use walhouse_lab::rembo::{self, LoadOptions};
 
-use crate::cli::Demo;
+use crate::cli::{ConsoleOptions, Demo};
 use crate::config::Config;
 use crate::service::Service;
 use crate::{exit, progress, runtime, terminal, wiring};
@@ -55,11 +55,12 @@ async fn play(
     // A signal ends the load first, then the service: what was committed is to arrive.
     let end = CancellationToken::new();
     let starting = end.clone();
+    let console = ConsoleOptions::default();
     let watch = stop.clone();
     let started = tokio::select! {
         biased;
         () = watch.cancelled() => { starting.cancel(); return Ok(None) }
-        started = Service::start(&config, &end) => started?,
+        started = Service::start(&config, &console, &end) => started?,
     };
     let Some(service) = started else { return Ok(None) };
     addresses::write(folder, source.url(), &config.clickhouse.url, service.console())?;
