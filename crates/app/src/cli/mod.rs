@@ -3,6 +3,7 @@
 mod console;
 mod duration;
 mod rembo;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +15,9 @@ use crate::exit;
 use crate::telemetry::LogFormat;
 
 pub(crate) use console::{ConsoleAddress, ConsoleOptions};
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use rembo::{Load, RemboCommand, Seed};
+pub(crate) use watch::{Colour, Watch};
 
 /// Carries every committed change of a Postgres database into ClickHouse, exactly once
 ///
@@ -44,7 +47,7 @@ impl Cli {
     /// How log lines look: a demo is for a person, wherever its output goes.
     pub(crate) fn log_format(&self) -> LogFormat {
         match (self.log_format, &self.command) {
-            (LogFormat::Auto, Some(Command::Demo(_))) => LogFormat::Human,
+            (LogFormat::Auto, Some(Command::Demo(_) | Command::Watch(_))) => LogFormat::Human,
             (format, _) => format,
         }
     }
@@ -100,6 +103,13 @@ pub(crate) enum Command {
     ///
     /// Stop `run` first. The tables in ClickHouse stay, unless --tables is given.
     Teardown(Teardown),
+
+    /// Show what flows through Kafka topics, decoded
+    ///
+    /// Reads keys and values as connectors write them: JSON with and without a schema, enveloped or
+    /// unwrapped. Joins no consumer group and commits nothing, so no consumer notices. Follows until
+    /// Ctrl-C, unless --no-follow or --count ends it.
+    Watch(Watch),
 
     /// The sample workload "rembo"
     #[command(subcommand)]

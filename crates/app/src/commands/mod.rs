@@ -9,6 +9,7 @@ mod run;
 mod status;
 mod teardown;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::config;
+pub(crate) use watch::WatchFrom;
 
 /// Runs what the command line asks for.
 pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
@@ -28,6 +30,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Status(report)) => status::status(&report)?,
         Some(Command::Verify(options)) => return verify::verify(&options),
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
+        Some(Command::Watch(options)) => watch::watch(options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,
         Some(Command::Completions { shell }) => manual::completions(shell),
         Some(Command::Man { dir }) => manual::pages(&dir)?,

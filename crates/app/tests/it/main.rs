@@ -12,3 +12,4 @@ mod operate;
 mod program;
 mod reconnects;
 mod seed_faults;
+mod watch;
