@@ -105,7 +105,8 @@ async fn shows_what_flows() {
 
     // What changed, for a program: by before and after, and by the key's former version.
     let found = lines(&bootstrap, "w.*", &["--from", "beginning", "--diff"]);
-    let changes: Vec<&Value> = found.iter().filter(|line| line["operation"] == "update").map(|it| &it["changes"]).collect();
+    let changes: Vec<&Value> =
+        found.iter().filter(|line| line["operation"] == "update").map(|it| &it["changes"]).collect();
     assert!(changes.contains(&&json!({"amount": [10, 11]})), "{changes:?}");
     assert!(changes.contains(&&json!({"name": ["a", "b"]})), "{changes:?}");
 

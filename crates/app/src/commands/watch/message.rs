@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn an_envelope() {
-        let payload = r#"{"before":{"id":1},"after":{"id":2},"source":{"schema":"public","table":"t","lsn":23},"op":"u"}"#;
+        let payload =
+            r#"{"before":{"id":1},"after":{"id":2},"source":{"schema":"public","table":"t","lsn":23},"op":"u"}"#;
         let found = change(payload);
         assert_eq!(found.operation.as_deref(), Some("update"));
         assert_eq!(found.table.as_deref(), Some("public.t"));

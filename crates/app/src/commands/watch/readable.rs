@@ -11,7 +11,8 @@ const DATE: &[FormatItem<'static>] = format_description!("[year]-[month]-[day]")
 const SECONDS: &[FormatItem<'static>] = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
 /// How Debezium writes the infinities in microseconds: Postgres' own bounds.
-const INFINITIES: [(i64, &str); 2] = [(9_223_372_036_825_200_000, "infinity"), (-9_223_372_036_832_400_000, "-infinity")];
+const INFINITIES: [(i64, &str); 2] =
+    [(9_223_372_036_825_200_000, "infinity"), (-9_223_372_036_832_400_000, "-infinity")];
 
 /// The value with everything in it that `schema` (as Kafka Connect writes it) gives a meaning.
 pub(super) fn readable(schema: &Value, value: Value) -> Value {
@@ -59,7 +60,7 @@ fn moment(name: &str, number: i64) -> Option<String> {
     let nanos = |unit: i128| i128::from(number).checked_mul(unit);
     match name {
         "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => {
-            date!(1970 - 01 - 01).checked_add(Duration::days(number))?.format(DATE).ok()
+            date!(1970 - 01 - 01).checked_add(Duration::seconds(number.checked_mul(86_400)?))?.format(DATE).ok()
         }
         "io.debezium.time.MicroTimestamp" => {
             let infinity = INFINITIES.iter().find(|(bound, _)| *bound == number);
@@ -99,11 +100,14 @@ fn fraction(nanos: u128, digits: usize) -> String {
     format!(".{}", all.get(..digits).unwrap_or(&all))
 }
 
+/// Beyond what Postgres' numeric can hold.
+const MAX_SCALE: usize = 20_000;
+
 /// A decimal of Kafka Connect: the unscaled number's bytes, in base 64. None beyond 16 bytes.
 fn decimal(text: &str, scale: usize) -> Option<String> {
     let bytes = base64(text)?;
     let negative = bytes.first()? & 0x80 != 0;
-    if bytes.len() > 16 {
+    if bytes.len() > 16 || scale > MAX_SCALE {
         return None;
     }
     let start = if negative { -1_i128 } else { 0 };
@@ -150,7 +154,10 @@ mod tests {
     #[test]
     fn moments() {
         assert_eq!(with("io.debezium.time.Date", json!(19_000)), json!("2022-01-08"));
-        assert_eq!(with("io.debezium.time.MicroTimestamp", json!(1_700_000_000_123_456_i64)), json!("2023-11-14 22:13:20.123456"));
+        assert_eq!(
+            with("io.debezium.time.MicroTimestamp", json!(1_700_000_000_123_456_i64)),
+            json!("2023-11-14 22:13:20.123456")
+        );
         assert_eq!(with("io.debezium.time.MicroTimestamp", json!(9_223_372_036_825_200_000_i64)), json!("infinity"));
         assert_eq!(with("io.debezium.time.Timestamp", json!(-1)), json!("1969-12-31 23:59:59.999"));
         assert_eq!(with("io.debezium.time.MicroTime", json!(86_400_000_000_i64)), json!("24:00:00"));

@@ -69,9 +69,8 @@ impl Palette {
     }
 
     fn row(self, row: &Row) -> String {
-        let columns = row.iter().map(|(name, value)| {
-            format!("{}={}", self.paint(DIM, &clean(name)), clean(&value.to_string()))
-        });
+        let columns =
+            row.iter().map(|(name, value)| format!("{}={}", self.paint(DIM, &clean(name)), clean(&value.to_string())));
         columns.collect::<Vec<_>>().join(" ")
     }
 
@@ -108,7 +107,7 @@ fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-/// The record's time of day in UTC, and its date unless that is today's.
+/// The record's time in UTC.
 fn clock(timestamp: Option<i64>) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3]");
     let moment = timestamp.and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok());

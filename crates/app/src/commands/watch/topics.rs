@@ -38,7 +38,12 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    pub(super) fn new(properties: &Properties, patterns: Vec<String>, from: WatchFrom, look_back: bool) -> Result<Self> {
+    pub(super) fn new(
+        properties: &Properties,
+        patterns: Vec<String>,
+        from: WatchFrom,
+        look_back: bool,
+    ) -> Result<Self> {
         let admin = Admin::new(properties)?;
         Ok(Self { patterns, from, look_back, admin, places: BTreeMap::new(), started: false })
     }
@@ -122,10 +127,13 @@ mod tests {
 
     #[test]
     fn patterns() {
-        for (pattern, name) in [("a", "a"), ("*", "a.b"), ("a.*", "a.b"), ("*.b", "a.b"), ("a*c*e", "abcde"), ("a*", "a")] {
+        for (pattern, name) in
+            [("a", "a"), ("*", "a.b"), ("a.*", "a.b"), ("*.b", "a.b"), ("a*c*e", "abcde"), ("a*", "a")]
+        {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("a", "ab"), ("a", "b"), ("a.*", "ab"), ("a*a", "a"), ("a*c*e", "ace."), ("*x*y", "yx")] {
+        for (pattern, name) in [("a", "ab"), ("a", "b"), ("a.*", "ab"), ("a*a", "a"), ("a*c*e", "ace."), ("*x*y", "yx")]
+        {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
