@@ -35,7 +35,7 @@ pub use tables::{TableDetail, TablePhase, TableRow, TablesReply};
 pub use verify::{RepairReply, TableRef, VerifyReply, VerifyRequest};
 
 pub use crate::live::Point;
-use crate::ports::Failure;
+use crate::ports::{Failure, TableCommand};
 use crate::router::Shared;
 pub use crate::security::AuditEntry;
 pub use crate::verify::{JobState, TableJob, TableStep, VerifyJob};
@@ -77,7 +77,7 @@ pub use crate::verify::{JobState, TableJob, TableStep, VerifyJob};
         connectors::restart_task,
         connectors::delete,
     ),
-    components(schemas(Problem, Overview))
+    components(schemas(Problem, Overview, TableCommand, ConnectorCommand))
 )]
 struct Document;
 

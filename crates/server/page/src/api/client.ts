@@ -45,14 +45,18 @@ export async function send<Reply>(
 }
 
 export async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { accept: "application/json", ...(await token()) };
+  const headers: Record<string, string> = { accept: "application/json", "x-walhouse-csrf": csrf };
   if (body !== undefined) headers["content-type"] = "application/json";
   return fetch(path, { method, signal, headers, body: body === undefined ? undefined : JSON.stringify(body) });
 }
 
 export async function read<Reply>(response: Response): Promise<Reply> {
   const text = await response.text();
-  if (!response.ok) throw new ProblemError(response.status, problem(response, text));
+  if (!response.ok) {
+    const error = new ProblemError(response.status, problem(response, text));
+    if (error.code === "login_required" || error.code === "csrf") onStranger();
+    throw error;
+  }
   return (text ? JSON.parse(text) : undefined) as Reply;
 }
 
@@ -68,8 +72,17 @@ function problem(response: Response, text: string): Problem {
 }
 
 /** What a state change must carry, so that no other site can make one. */
-async function token(): Promise<Record<string, string>> {
-  return {};
+let csrf = "";
+
+export function setToken(value: string): void {
+  csrf = value;
+}
+
+/** Called when the server no longer knows who asks: its session ended, or it was started anew. */
+let onStranger = () => {};
+
+export function whenStranger(call: () => void): void {
+  onStranger = call;
 }
 
 export function messageOf(error: unknown): string {

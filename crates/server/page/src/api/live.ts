@@ -31,7 +31,11 @@ let source: EventSource | null = null;
 let heard = 0;
 let skew = 0;
 
+let started = false;
+
 export function start(): void {
+  if (started) return;
+  started = true;
   connect();
   void loadHistory(3600);
   setInterval(tick, 1000);

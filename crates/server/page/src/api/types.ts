@@ -4,6 +4,22 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type AuditEntry = Schemas["AuditEntry"];
+export type ChangesReply = Schemas["ChangesReply"];
+export type Connector = Schemas["Connector"];
+export type ConnectorsReply = Schemas["ConnectorsReply"];
+export type ConnectorTask = Schemas["ConnectorTask"];
+export type DifferingKeys = Schemas["DifferingKeys"];
+export type Features = Schemas["Features"];
+export type QueryReply = Schemas["QueryReply"];
+export type RowAction = Schemas["RowAction"];
+export type RowChange = Schemas["RowChange"];
+export type Session = Schemas["Session"];
+export type TableCommand = Schemas["TableCommand"];
+export type TableJob = Schemas["TableJob"];
+export type TableVerdict = Schemas["TableVerdict"];
+export type VerifyJob = Schemas["VerifyJob"];
+export type VerifyReply = Schemas["VerifyReply"];
 export type Arrow = Schemas["Arrow"];
 export type ColumnLayout = Schemas["ColumnLayout"];
 export type Definition = Schemas["Definition"];

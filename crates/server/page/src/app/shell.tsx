@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { connection, now, overview } from "../api/live";
+import { logOut, session } from "../api/session";
 import { Dot, Tag } from "../parts/basics";
 import { toneOf } from "../lib/tones";
 import { duration } from "../lib/format";
@@ -94,6 +95,12 @@ function Side() {
           <span class="clip" title="the replication slot, which names the pipeline">
             slot {overview.value.slot}
           </span>
+        )}
+        {session.value && <span>version {session.value.version}</span>}
+        {session.value?.login === "done" && (
+          <button class="link" onClick={() => void logOut()}>
+            Log out
+          </button>
         )}
         <button
           class="link"

@@ -11,6 +11,8 @@ export interface Column<Row> {
   hint?: string;
   /** A CSS width; one column without takes what is left. */
   width?: number;
+  /** Its width on a phone. */
+  small?: number;
   right?: boolean;
   mono?: boolean;
   /** Not shown below this width of the list, in pixels. */
@@ -66,6 +68,7 @@ export function Grid<Row>(props: Props<Row>) {
   const order = props.onOrder ? props.order : own;
   const height = rowHeight();
   const columns = props.columns.filter((column) => !column.from || view.width >= column.from);
+  const widthOf = (column: Column<Row>) => (view.width < 560 ? (column.small ?? column.width) : column.width);
   const rows = useMemo(() => sorted(props.rows, props.columns, order), [props.rows, order?.key, order?.down]);
 
   useLayoutEffect(() => {
@@ -122,7 +125,7 @@ export function Grid<Row>(props: Props<Row>) {
     event.preventDefault();
   };
 
-  const least = columns.reduce((sum, column) => sum + (column.width ?? 0), 0);
+  const least = columns.reduce((sum, column) => sum + (widthOf(column) ?? 0), 0);
   const now = props.now ?? Date.now();
   const roving = Math.min(active, Math.max(0, rows.length - 1));
   return (
@@ -135,7 +138,7 @@ export function Grid<Row>(props: Props<Row>) {
       <table aria-label={props.label} aria-rowcount={rows.length + 1} style={{ minWidth: `${least}px` }}>
         <colgroup>
           {columns.map((column) => (
-            <col key={column.key} style={column.width ? { width: `${column.width}px` } : undefined} />
+            <col key={column.key} style={widthOf(column) ? { width: `${widthOf(column)}px` } : undefined} />
           ))}
         </colgroup>
         <thead>

@@ -7,11 +7,11 @@ import { Grid, type Column } from "./grid";
 import { Empty } from "./basics";
 
 export interface Rows {
-  columns: { name: string; type: string }[];
-  rows: unknown[][];
+  columns: readonly { name: string; type: string }[];
+  rows: readonly (readonly unknown[])[];
 }
 
-type Indexed = { at: number; cells: unknown[] };
+type Indexed = { at: number; cells: readonly unknown[] };
 
 const CHARACTER_PX = 7.4;
 const MAX_WIDTH_PX = 420;

@@ -7,7 +7,7 @@ import { bytes, millis, rate } from "../../lib/format";
 import { Chart } from "../../parts/chart";
 
 /** Windows to look at: the smallest that holds all there is. */
-const SPANS = [300, 900, 3600];
+const SPANS = [60, 180, 600, 1800, 3600];
 /** How far the forecast of the log reaches, as a part of the window. */
 const AHEAD = 0.25;
 
@@ -79,6 +79,7 @@ function WalChart(props: { overview: Overview; at: number[]; points: Point[]; ra
     <Chart
       title="Log kept for the slot"
       note={wal.sentence}
+      height={111}
       at={at}
       range={[from + ahead, to + ahead]}
       format={bytes}

@@ -17,6 +17,7 @@ const COLUMNS: Column<TableRow>[] = [
     key: "name",
     title: "Table",
     width: 250,
+    small: 150,
     cell: (table) => <TableName table={table} />,
     sort: nameOf,
   },
@@ -24,6 +25,7 @@ const COLUMNS: Column<TableRow>[] = [
     key: "phase",
     title: "Phase",
     width: 96,
+    small: 90,
     cell: (table) => (
       <Tag tone={phaseTone(table.phase)} dot>
         {table.phase}
@@ -51,8 +53,8 @@ const COLUMNS: Column<TableRow>[] = [
     cell: (table, at) => (table.last_change_ms == null ? <span class="muted">–</span> : ago(table.last_change_ms, at)),
     sort: (table) => table.last_change_ms,
   },
-  { key: "lag", title: "Lag", width: 76, right: true, from: 480, cell: (table) => millis(table.lag_ms), sort: (table) => table.lag_ms },
-  { key: "note", title: "Progress or error", cell: (table) => <Note table={table} />, sort: (table) => table.error ?? table.progress?.fraction },
+  { key: "lag", title: "Lag", width: 76, right: true, cell: (table) => millis(table.lag_ms), sort: (table) => table.lag_ms },
+  { key: "note", title: "Progress or error", from: 560, cell: (table) => <Note table={table} />, sort: (table) => table.error ?? table.progress?.fraction },
   { key: "menu", title: "", width: 44, cell: (table) => <TableMenu table={table} /> },
 ];
 

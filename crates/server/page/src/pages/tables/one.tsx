@@ -9,11 +9,15 @@ import { Shell } from "../../app/shell";
 import { ago, bytes, count, duration, millis, rate } from "../../lib/format";
 import { phaseTone } from "../../lib/tones";
 import { Bar, Code, Empty, Facts, Notice, Panel, Tabs, Tag } from "../../parts/basics";
-import { TableMenu } from "./actions";
+import { can } from "../../api/session";
+import { TableButtons } from "./actions";
+import { Changes, Versions } from "./changes";
 
 const TABS = [
   { id: "columns", name: "Columns" },
   { id: "ddl", name: "Tables and views" },
+  { id: "changes", name: "Changes" },
+  { id: "versions", name: "Versions of a row" },
 ];
 
 export function TablePage({ name, tab = "columns" }: { name: string; tab?: string }) {
@@ -28,9 +32,9 @@ export function TablePage({ name, tab = "columns" }: { name: string; tab?: strin
         <>
           <Tabs
             label={`About ${name}`}
-            tabs={TABS.map(({ id, name: title }) => ({ name: title, href: link(["tables", name, id]), current: id === tab }))}
+            tabs={TABS.filter(({ id }) => can("changes") || (id !== "changes" && id !== "versions")).map(({ id, name: title }) => ({ name: title, href: link(["tables", name, id]), current: id === tab }))}
           />
-          <Body tab={tab} detail={asked.value} error={asked.error} />
+          {tab === "changes" ? <Changes place={table} /> : <Body tab={tab} detail={asked.value} error={asked.error} />}
         </>
       )}
     </Shell>
@@ -56,7 +60,7 @@ function Head({ table }: { table: TableRow }) {
           </span>
         )}
         <div class="aside row">
-          <TableMenu table={table} />
+          <TableButtons table={table} />
         </div>
       </header>
       <div class="body stack">
@@ -90,6 +94,7 @@ function Head({ table }: { table: TableRow }) {
 function Body({ tab, detail, error }: { tab: string; detail: TableDetail | null; error: unknown }) {
   if (!detail) return error ? <Notice tone="bad" title={messageOf(error)} /> : <Empty title="Looking at both databases" />;
   if (!detail.layout) return <Notice tone="warn" title={detail.problem ?? "Its layout is not known."} />;
+  if (tab === "versions") return <Versions place={detail.table} layout={detail.layout} />;
   return tab === "ddl" ? <Definitions layout={detail.layout} /> : <Columns layout={detail.layout} />;
 }
 
