@@ -3,3 +3,5 @@
 //!
 //! A task joins one source to one Kafka under Debezium's rules (snapshot modes, offsets, signals),
 //! as `app` joins both ends of the direct way; so this room, and no adapter, sees both.
+
+pub mod task;

@@ -38,5 +38,5 @@ pub use encoder::{Encoder, SnapshotPart};
 pub use error::{Error, Result};
 pub use java::hash::partition;
 pub use offset::{Collection, Incremental, KeyPart, MessageKind, Offset, Position, TransactionMark};
-pub use options::Options;
+pub use options::{Options, Patterns};
 pub use record::{Record, RecordHeader};

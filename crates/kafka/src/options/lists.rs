@@ -7,18 +7,29 @@ use walhouse_change::TableName;
 
 use crate::error::{Error, Result};
 
-/// Patterns of which one must match the whole text.
+/// Patterns of which one must match the whole text, in any case.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Patterns(Vec<Regex>);
+pub struct Patterns(Vec<Regex>);
 
 impl Patterns {
     /// Splits at commas (`\,` is a comma of the pattern) and compiles.
-    pub(crate) fn parse(key: &str, text: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// One of them is no regular expression; `key` names the option.
+    pub fn parse(key: &str, text: &str) -> Result<Self> {
         split(text, ',').iter().map(|pattern| anchored(key, pattern)).collect::<Result<Vec<_>>>().map(Self)
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    /// Whether one of them matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
         self.0.iter().any(|pattern| pattern.is_match(text))
+    }
+
+    /// Which of them is the first to match.
+    #[must_use]
+    pub fn place(&self, text: &str) -> Option<usize> {
+        self.0.iter().position(|pattern| pattern.is_match(text))
     }
 }
 

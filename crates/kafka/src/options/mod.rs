@@ -10,6 +10,7 @@ mod transforms;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use columns::{Columns, Mask};
+pub use lists::Patterns;
 pub(crate) use transforms::{
     AddedField, DeleteMode, LogicalTable, Predicate, PredicateKind, Transform, TransformKind, Unwrap,
 };
@@ -170,6 +171,18 @@ impl Options {
     #[must_use]
     pub fn heartbeat_interval(&self) -> u64 {
         self.heartbeat_interval
+    }
+
+    /// Whether records tell where transactions begin and end.
+    #[must_use]
+    pub fn transaction_metadata(&self) -> bool {
+        self.transaction_metadata
+    }
+
+    /// `topic.prefix`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Whether the connector takes this table's changes.
