@@ -25,6 +25,7 @@ pub mod ports;
 mod recorder;
 mod router;
 mod security;
+mod topics;
 mod verify;
 
 pub use console::Console;

@@ -94,6 +94,13 @@ impl Server {
         let (told, mut stopping) = tokio::sync::watch::channel(false);
         let live = Arc::clone(&self.shared.live);
         let frames = Arc::clone(&live).run(Arc::clone(&self.shared.console));
+        let (console, topics) = (Arc::clone(&self.shared.console), Arc::clone(&self.shared.topics));
+        let lags = async move {
+            match &console.ports.topics {
+                Some(port) => topics.lags.follow(&**port).await,
+                None => std::future::pending().await,
+            }
+        };
         let service = router::routes(self.shared).into_make_service_with_connect_info::<Peer>();
         let serving = axum::serve(self.gate, service).with_graceful_shutdown(async move {
             stop.await;
@@ -104,6 +111,7 @@ impl Server {
         tokio::select! {
             served = serving => served.map_err(Error::Serve),
             () = frames => Ok(()),
+            () = lags => Ok(()),
             // A client that keeps its connection open must not keep the process.
             () = async {
                 let _ = stopping.wait_for(|stopping| *stopping).await;

@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::ports::{self, Failure, FailureKind, Ports};
 use crate::security::{Actor, Audit, Identity, Sessions, random_token};
 use crate::verify::VerifyJobs;
-use crate::{Console, Error, api, page, security};
+use crate::{Console, Error, api, page, security, topics};
 
 /// The body of `/ready`.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) verify: Arc<VerifyJobs>,
+    pub(crate) topics: Arc<topics::State>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
     /// The token of pages that need no login, or have not logged in yet.
@@ -55,6 +56,7 @@ impl Shared {
             live: Live::new(&console),
             sessions: Arc::default(),
             verify: Arc::default(),
+            topics: Arc::default(),
             audit: Arc::new(Audit::open(console.access.audit_file.as_deref())?),
             address,
             csrf: random_token().into(),

@@ -6,13 +6,14 @@
 mod commands;
 mod connectors;
 mod events;
-mod input;
+pub(crate) mod input;
 mod overview;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod rows;
 mod session;
 mod tables;
+pub(crate) mod topics;
 mod verify;
 
 use axum::routing::{any, get, post};
@@ -32,12 +33,20 @@ pub use query::{CancelReply, QueryBody};
 pub use rows::ChangesQuery;
 pub use session::{AuditReply, Features, LoginRequest, LoginState, Session};
 pub use tables::{TableDetail, TablePhase, TableRow, TablesReply};
+pub use topics::{
+    AclsReply, BrokerRow, ClusterReply, GroupRow, GroupsReply, MessagesQuery, NewMessageRequest, NewTopicRequest,
+    PartitionRow, Placed, SearchQuery, TailQuery, TopicDetail, TopicGroup, TopicGroupsReply, TopicRow,
+};
 pub use verify::{RepairReply, TableRef, VerifyReply, VerifyRequest};
 
 pub use crate::live::Point;
 use crate::ports::{Failure, TableCommand};
 use crate::router::Shared;
 pub use crate::security::AuditEntry;
+pub use crate::topics::browse::{MessagesReply, NextOffset};
+pub use crate::topics::lag::{GroupDetail, GroupPartition, GroupTopic};
+pub use crate::topics::search::{SearchIn, SearchProgress};
+pub use crate::topics::{Change, ChangeOp, Decoded, Format, Header, LagPoint, Message};
 pub use crate::verify::{JobState, TableJob, TableStep, VerifyJob};
 
 /// The document.
@@ -120,6 +129,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/verify", get(verify::newest).post(verify::begin))
         .route("/api/verify/{id}/cancel", post(verify::cancel))
         .route("/api/verify/{id}/repair", post(verify::repair))
+        .merge(topics::routes())
         .merge(connector_routes())
         .route("/api/{*rest}", any(async || Failure::not_found("such address")))
 }

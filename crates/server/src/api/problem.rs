@@ -22,16 +22,21 @@ pub struct Problem {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, code) = match self.kind {
-            FailureKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            FailureKind::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
-            FailureKind::Refused => (StatusCode::FORBIDDEN, "refused"),
-            FailureKind::Conflict => (StatusCode::CONFLICT, "conflict"),
-            FailureKind::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
-            FailureKind::Missing => (StatusCode::NOT_IMPLEMENTED, "missing"),
-            FailureKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            FailureKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        };
+        let (status, code) = code(self.kind);
         (status, Json(Problem { code, error: self.message, advice: self.advice })).into_response()
+    }
+}
+
+/// How a failure is told.
+pub(crate) fn code(kind: FailureKind) -> (StatusCode, &'static str) {
+    match kind {
+        FailureKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        FailureKind::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
+        FailureKind::Refused => (StatusCode::FORBIDDEN, "refused"),
+        FailureKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+        FailureKind::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "limit"),
+        FailureKind::Missing => (StatusCode::NOT_IMPLEMENTED, "missing"),
+        FailureKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        FailureKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

@@ -163,7 +163,8 @@ pub struct Stretch {
 /// Messages as they are read. Dropping it ends the reading.
 pub trait Reader: Send {
     /// The next message, of whatever partition has one; none when all stretches are read.
-    /// A stretch without `until` has no end: the future waits for its next message.
+    /// A stretch without `until` has no end: the future waits for its next message. A future that is
+    /// dropped loses no message.
     ///
     /// # Errors
     /// The cluster cannot be reached, or refuses.
