@@ -52,7 +52,7 @@ impl Service {
         walhouse_pipeline::describe_metrics();
         walhouse_clickhouse::metrics::describe();
         let pipeline = wiring::pipeline(config)?;
-        let board = pipeline.board();
+        let (board, commander) = (pipeline.board(), pipeline.commander());
 
         let edges = CancellationToken::new();
         tokio::spawn(recorder.clone().keep_up());
@@ -60,7 +60,7 @@ impl Service {
             Some((listen, access)) => {
                 let listener = Listener::bind(listen, PORT_PATIENCE).await?;
                 let address = listener.address();
-                let console = Console { access, ..console::assemble(config, board.clone(), recorder) };
+                let console = Console { access, ..console::assemble(config, board.clone(), commander, recorder)? };
                 tokio::spawn(serve(listener.open(console)?, edges.clone()));
                 Some(address)
             }

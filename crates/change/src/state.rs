@@ -41,6 +41,8 @@ pub enum Phase {
     Live,
     /// Stopped by an error of its own; copied anew once the cause is mended.
     Stopped,
+    /// Left out because a user wants it so; copied anew once it is resumed.
+    Paused,
 }
 
 /// One table's state.

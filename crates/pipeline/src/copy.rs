@@ -20,6 +20,7 @@ use walhouse_change::{
 
 use crate::StatusBoard;
 use crate::metrics::{self, Way};
+use crate::orders::{Command, Orders};
 use crate::plan::stopped;
 
 /// One copy under one snapshot.
@@ -28,6 +29,7 @@ pub(crate) struct Copy {
     pub(crate) target: Arc<dyn Target>,
     pub(crate) board: StatusBoard,
     pub(crate) epoch: u16,
+    pub(crate) orders: Orders,
 }
 
 /// What the workers share.
@@ -42,14 +44,16 @@ struct Table {
     begun: OnceCell<()>,
     parts_left: AtomicUsize,
     rows: AtomicU64,
-    /// Set once the table is stopped; its other parts are given up.
+    /// Set once the table is stopped or paused; its other parts are given up.
     failure: OnceLock<Error>,
+    /// Held while its state changes: what is stored last is what is true.
+    turn: tokio::sync::Mutex<()>,
     finished: OnceLock<TableState>,
 }
 
 /// Copies all parts with this many workers.
 ///
-/// Returns the new state of each of `tables`: live, or stopped by an error of its own.
+/// Returns the new state of each of `tables`: live, stopped by an error of its own, or paused.
 ///
 /// # Errors
 /// Whatever concerns more than one table; tables that were finished before stay finished.
@@ -62,12 +66,32 @@ pub(crate) async fn run(copy: Copy, tables: &[Arc<TableSchema>], workers: usize)
     for _ in 0..workers.max(1) {
         running.spawn(work(Arc::clone(&shared)));
     }
-    while let Some(ended) = running.join_next().await {
-        ended.map_err(|error| {
-            Error::new(Domain::Internal, Retry::Never, "a copy worker ended unexpectedly").with_source(error)
-        })??;
+    loop {
+        tokio::select! {
+            biased;
+            ended = running.join_next() => match ended {
+                Some(ended) => ended.map_err(|error| {
+                    Error::new(Domain::Internal, Retry::Never, "a copy worker ended unexpectedly").with_source(error)
+                })??,
+                None => break,
+            },
+            table = shared.copy.orders.wait_for(|name, command| shared.to_be_paused(name, command)) => {
+                if let Some(table) = shared.tables.get(&table) {
+                    table.pause(&shared.copy).await?;
+                }
+            }
+        }
     }
     Ok(shared.tables.values().filter_map(|table| table.finished.get().cloned()).collect())
+}
+
+impl Shared {
+    /// The name of a table that is still being copied and is to be paused.
+    fn to_be_paused(&self, name: &TableName, command: Command) -> Option<TableName> {
+        let table = self.tables.get(name)?;
+        let is_open = table.finished.get().is_none() && table.failure.get().is_none();
+        (command == Command::Pause && is_open).then(|| name.clone())
+    }
 }
 
 async fn work(shared: Arc<Shared>) -> Result<()> {
@@ -92,6 +116,9 @@ async fn copy_part(copy: &Copy, table: &Table, part: &CopyPart) -> Result<()> {
     // The source reads ahead while the target makes the tables.
     let mut source = copy.snapshot.open(part).await?;
     table.begun.get_or_try_init(|| table.begin(copy)).await?;
+    if table.failure.get().is_some() {
+        return Ok(());
+    }
     let mut sink = copy.target.copy_sink(&table.schema, copy.epoch).await?;
     let mut commits = FuturesOrdered::<Commit>::new();
     while let Some(batch) = next_batch(&mut *source, &mut commits).await? {
@@ -141,6 +168,7 @@ impl Table {
             parts_left: AtomicUsize::new(own),
             rows: AtomicU64::new(0),
             failure: OnceLock::new(),
+            turn: tokio::sync::Mutex::new(()),
             finished: OnceLock::new(),
         }
     }
@@ -152,6 +180,10 @@ impl Table {
     }
 
     async fn begin(&self, copy: &Copy) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        if self.failure.get().is_some() {
+            return Ok(());
+        }
         let state = self.state(Phase::Copying, copy.snapshot.consistent_point());
         copy.target.save_table(&state).await?;
         copy.board.show_table(&state);
@@ -160,7 +192,11 @@ impl Table {
 
     /// Counts a part; with the last one, the copy takes the table's place.
     async fn part_is_in(&self, copy: &Copy) -> Result<()> {
-        if self.parts_left.fetch_sub(1, Ordering::AcqRel) != 1 || self.failure.get().is_some() {
+        if self.parts_left.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        if self.failure.get().is_some() {
             return Ok(());
         }
         copy.target.finish_copy(&self.schema).await?;
@@ -175,6 +211,7 @@ impl Table {
     /// Stops the table; only the first of several failing parts has a say.
     async fn stop(&self, copy: &Copy, error: Error) -> Result<()> {
         let text = error.one_line();
+        let _turn = self.turn.lock().await;
         if self.failure.set(error).is_err() {
             return Ok(());
         }
@@ -182,6 +219,22 @@ impl Table {
         let state = stopped(self.state(Phase::Stopped, Lsn::ZERO), text);
         copy.target.save_table(&state).await?;
         copy.board.show_table(&state);
+        let _ = self.finished.set(state);
+        Ok(())
+    }
+
+    /// Gives the copy up because a user wants it so; one that is just finished stays.
+    async fn pause(&self, copy: &Copy) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let paused = Error::new(Domain::Internal, Retry::Later, "the table was paused");
+        if self.finished.get().is_some() || self.failure.set(paused).is_err() {
+            return Ok(());
+        }
+        tracing::info!(table = %self.schema.name, "table paused while it was copied");
+        let state = self.state(Phase::Paused, Lsn::ZERO);
+        copy.target.save_table(&state).await?;
+        copy.board.show_table(&state);
+        copy.orders.carried_out(&state.name, Command::Pause);
         let _ = self.finished.set(state);
         Ok(())
     }

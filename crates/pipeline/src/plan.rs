@@ -53,7 +53,7 @@ pub enum Action {
     Stream,
     /// Copy it, then stream.
     Copy,
-    /// It is stopped.
+    /// It is stopped or paused.
     Leave,
 }
 
@@ -282,6 +282,12 @@ fn table(
 ) -> PlannedTable {
     let schema = &found.schema;
     let pending = || TableState::pending(schema.name.clone(), schema.relid);
+    if let Some(paused) = stored.filter(|state| state.phase == Phase::Paused) {
+        // By name: a table made anew under it is what the user meant, too.
+        let state = TableState { relid: schema.relid, ..paused.clone() };
+        let schema = Arc::clone(schema);
+        return PlannedTable { schema, estimated_rows: found.estimated_rows, action: Action::Leave, state };
+    }
     let stored = stored.filter(|state| state.relid == schema.relid);
     let (action, state) = match (&found.problem, stored) {
         (Some(problem), _) => {

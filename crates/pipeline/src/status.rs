@@ -135,11 +135,12 @@ pub struct Status {
 }
 
 impl Status {
-    /// True when both ends are connected and every table is live, or stopped with its own error.
+    /// True when both ends are connected and every table is live, stopped with its own error, or
+    /// paused.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.state == PipelineState::Live
-            && self.tables.iter().all(|table| matches!(table.phase, Phase::Live | Phase::Stopped))
+        let is_settled = |table: &TableStatus| matches!(table.phase, Phase::Live | Phase::Stopped | Phase::Paused);
+        self.state == PipelineState::Live && self.tables.iter().all(is_settled)
     }
 
     fn compute_lag(&mut self, now: i64) {
@@ -343,7 +344,7 @@ mod tests {
         assert!(!board.is_ready());
         board.enter(PipelineState::Live);
         assert!(!board.is_ready(), "a table is pending");
-        for phase in [Phase::Live, Phase::Stopped] {
+        for phase in [Phase::Live, Phase::Stopped, Phase::Paused] {
             table.phase = phase;
             board.show_table(&table);
             assert!(board.is_ready());

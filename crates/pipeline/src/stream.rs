@@ -29,6 +29,7 @@ use walhouse_change::{
 use crate::ledger::{Delta, Ledger};
 use crate::metrics::{self, Way};
 use crate::observer::Watcher;
+use crate::orders::Orders;
 use crate::plan::{self, Action, Held, PlannedTable};
 use crate::supervisor::Trouble;
 use crate::{PipelineState, Settings, StatusBoard};
@@ -68,6 +69,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) board: &'a StatusBoard,
     pub(crate) held: &'a mut Held,
+    pub(crate) orders: &'a Orders,
     /// What the attempts before ended with; taken once it is over.
     pub(crate) trouble: &'a mut Option<Trouble>,
 }
@@ -168,6 +170,8 @@ impl<'a> Session<'a> {
                 biased;
                 // 1. The user waits for us.
                 () = cancel.cancelled() => return Ok(Outcome::Cancelled),
+                // So does another, for something less final: it is done between two attempts.
+                () = self.around.orders.wait_for(|_, _| Some(())) => return Ok(Outcome::Replan),
                 // 2. A stored checkpoint lets the source forget its log.
                 stored = resolve(&mut self.saving) => self.acknowledge(stored?)?,
                 // 3. Durable batches give memory back; cheap, and bounded by what was taken over.

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use walhouse_change::{
-    Checkpoint, Domain, Error, Lsn, Opening, Origin, Phase, Result, Retry, SlotKind, SlotPhase, Snapshot, TableName,
-    TableSchema, TableState, Target,
+    Checkpoint, Domain, Error, Lsn, Opening, Origin, Phase, Result, Retry, SlotKind, SlotPhase, Snapshot, State,
+    Survey, TableName, TableSchema, TableState, Target,
 };
 
 use crate::backoff::Backoff;
 use crate::copy::{self, Copy};
 use crate::observer::Watcher;
+use crate::orders::{Commander, Orders};
 use crate::plan::{self, Action, Held, Plan, PlannedTable, Start};
 use crate::status::now_micros;
 use crate::stream::{self, Outcome, Session, Surroundings};
@@ -32,6 +33,7 @@ pub struct Pipeline {
     settings: Settings,
     board: StatusBoard,
     held: Held,
+    orders: Orders,
     /// The selection as of the last plan.
     known: BTreeMap<TableName, (Arc<TableSchema>, TableState)>,
     trouble: Option<Trouble>,
@@ -68,13 +70,28 @@ impl Pipeline {
     /// A pipeline between these ends.
     pub fn new(origin: Arc<dyn Origin>, target: Arc<dyn Target>, settings: Settings) -> Self {
         let board = StatusBoard::new(settings.slot.as_str());
-        Self { origin, target, settings, board, held: Held::new(), known: BTreeMap::new(), trouble: None }
+        Self {
+            origin,
+            target,
+            settings,
+            board,
+            held: Held::new(),
+            orders: Orders::new(),
+            known: BTreeMap::new(),
+            trouble: None,
+        }
     }
 
     /// Where its state is shown.
     #[must_use]
     pub fn board(&self) -> StatusBoard {
         self.board.clone()
+    }
+
+    /// Takes commands for it.
+    #[must_use]
+    pub fn commander(&self) -> Commander {
+        Commander::new(self.board.clone(), self.orders.clone())
     }
 
     /// Copies, then streams, until cancelled.
@@ -88,7 +105,7 @@ impl Pipeline {
             let began = Instant::now();
             match self.attempt(&cancel).await {
                 Ok(Outcome::Cancelled) => break,
-                Ok(Outcome::Replan) => tracing::info!("the set of tables changed, planning anew"),
+                Ok(Outcome::Replan) => tracing::info!("the set of tables changes, planning anew"),
                 Err(error) if *error.retry() == Retry::Never => {
                     self.board.enter(PipelineState::Failed { error: error.one_line() });
                     return Err(error);
@@ -108,6 +125,8 @@ impl Pipeline {
                     tokio::select! {
                         biased;
                         () = cancel.cancelled() => break,
+                        // Perhaps what mends it.
+                        () = self.orders.next() => {}
                         () = sleep(wait) => {}
                     }
                 }
@@ -140,6 +159,7 @@ impl Pipeline {
             settings: &self.settings,
             board: &self.board,
             held: &mut self.held,
+            orders: &self.orders,
             trouble: &mut self.trouble,
         };
         Session::new(around, prepared.tables, prepared.checkpoint, watcher, source, sink).run(cancel).await
@@ -155,7 +175,8 @@ impl Pipeline {
             trouble.until = trouble.until.min(survey.current);
         }
         plan::slot_is_free(&self.settings.slot, &survey)?;
-        let state = self.target.load().await?;
+        let mut state = self.target.load().await?;
+        self.carry_out(&mut state, &survey).await?;
         let plan = plan::plan(&self.settings.slot, &state, &survey, &self.held)?;
         self.show(&plan);
         for state in &plan.saves {
@@ -167,6 +188,29 @@ impl Pipeline {
             self.copy(snapshot, checkpoint.epoch, &mut tables).await?;
         }
         Ok(Prepared { tables, checkpoint })
+    }
+
+    /// Carries out what users want done with tables: from here on a start finds it so.
+    async fn carry_out(&mut self, state: &mut State, survey: &Survey) -> Result<()> {
+        for (name, command) in self.orders.open() {
+            let surveyed = survey.tables.iter().find(|table| table.schema.name == name);
+            if let Some(relid) = surveyed.map(|table| table.schema.relid) {
+                let stored = state.tables.iter().position(|table| table.name == name);
+                let before = stored.and_then(|index| state.tables.get(index)).cloned();
+                let before = before.unwrap_or_else(|| TableState::pending(name.clone(), relid));
+                let after = TableState { phase: command.phase(), error: None, ..before };
+                self.target.save_table(&after).await?;
+                match stored.and_then(|index| state.tables.get_mut(index)) {
+                    Some(table) => *table = after,
+                    None => state.tables.push(after),
+                }
+                self.held.remove(&name);
+                tracing::info!(table = %name, %command, "carried out a command");
+            }
+            self.orders.carried_out(&name, command);
+        }
+        state.tables.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(())
     }
 
     /// Publishes, and makes the slot (or a temporary one) with the snapshot of what is to be
@@ -219,7 +263,8 @@ impl Pipeline {
         let schemas: Vec<_> = tables.iter().filter(|table| table.action == Action::Copy).collect();
         let schemas: Vec<_> = schemas.into_iter().map(|table| Arc::clone(&table.schema)).collect();
         tracing::info!(tables = schemas.len(), consistent_point = %snapshot.consistent_point(), "copying");
-        let copy = Copy { snapshot, target: Arc::clone(&self.target), board: self.board.clone(), epoch };
+        let orders = self.orders.clone();
+        let copy = Copy { snapshot, target: Arc::clone(&self.target), board: self.board.clone(), epoch, orders };
         for state in copy::run(copy, &schemas, self.settings.copy_workers).await? {
             let Some(table) = tables.iter_mut().find(|table| table.schema.name == state.name) else { continue };
             if state.phase == Phase::Live {
@@ -227,7 +272,9 @@ impl Pipeline {
                 self.held.remove(&state.name);
             } else {
                 table.action = Action::Leave;
-                self.held.insert(state.name.clone(), Arc::clone(&table.schema));
+                if state.phase == Phase::Stopped {
+                    self.held.insert(state.name.clone(), Arc::clone(&table.schema));
+                }
             }
             table.state = state;
         }
@@ -254,7 +301,8 @@ impl Pipeline {
     }
 
     fn show(&mut self, plan: &Plan) {
-        for table in plan.tables.iter().filter(|table| table.action == Action::Leave) {
+        let stopped = |table: &&PlannedTable| table.action == Action::Leave && table.state.phase == Phase::Stopped;
+        for table in plan.tables.iter().filter(stopped) {
             let name = &table.schema.name;
             let known = self.known.get(name).is_some_and(|(_, state)| state.error == table.state.error);
             if !known && !self.held.contains_key(name) {

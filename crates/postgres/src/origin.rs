@@ -85,6 +85,17 @@ impl Postgres {
         self.with_session(|connection, inner, _| slot::read(connection, inner.config.slot())).await
     }
 
+    /// Both of these, in one session.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn server_and_slot_facts(&self) -> Result<(ServerFacts, Option<SlotFacts>)> {
+        self.with_session(|connection, inner, _| {
+            Ok((server::read(connection)?, slot::read(connection, inner.config.slot())?))
+        })
+        .await
+    }
+
     /// Our publication as found; none when it does not exist.
     ///
     /// # Errors

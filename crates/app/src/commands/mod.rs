@@ -8,7 +8,7 @@ mod rembo;
 mod run;
 mod status;
 mod teardown;
-mod verify;
+pub(crate) mod verify;
 mod watch;
 
 use std::process::ExitCode;

@@ -43,7 +43,7 @@ async fn compare(config: &Config, wait: Duration) -> Result<Report> {
 }
 
 /// What to compare: the selection, where the pipeline puts it.
-async fn tables(config: &Config) -> Result<Vec<Table>> {
+pub(crate) async fn tables(config: &Config) -> Result<Vec<Table>> {
     let mut tables = Vec::new();
     for found in wiring::origin(config)?.tables().await? {
         if found.problem.is_some() {
@@ -64,7 +64,7 @@ async fn tables(config: &Config) -> Result<Vec<Table>> {
 }
 
 /// A session of the instrument's own, without TLS.
-async fn connect(config: &Config) -> Result<tokio_postgres::Client> {
+pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client> {
     let url = config.postgres.url.as_ref().context("there is no url of postgres")?;
     let mut settings: tokio_postgres::Config = url.expose().parse().context("cannot read the url of postgres")?;
     let password = match &config.postgres.password_file {

@@ -1,18 +1,69 @@
 //! The console of a running walhouse: what it is made of, and asking one from another process.
 
 mod ask;
+mod catalog;
+mod commands;
+mod queries;
+mod rows;
+mod source;
+mod target;
+mod verify;
+mod why;
 
-use walhouse_pipeline::StatusBoard;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use walhouse_pipeline::{Commander, StatusBoard};
 use walhouse_server::api::{Stage, StageKind};
+use walhouse_server::ports::Ports;
 use walhouse_server::{Console, Recorder};
 
 use crate::config::Config;
+use crate::wiring;
 
 pub(crate) use ask::ask;
 
 /// The console of a pipeline with this configuration.
-pub(crate) fn assemble(config: &Config, board: StatusBoard, recorder: Recorder) -> Console {
-    Console { stages: stages(config), ..Console::new(board, recorder) }
+///
+/// # Errors
+/// The configuration of an end cannot work.
+pub(crate) fn assemble(
+    config: &Config,
+    board: StatusBoard,
+    commander: Commander,
+    recorder: Recorder,
+) -> Result<Console> {
+    Ok(Console { stages: stages(config), ports: ports(config, commander)?, ..Console::new(board, recorder) })
+}
+
+/// What the console reaches of both ends.
+fn ports(config: &Config, commander: Commander) -> Result<Ports> {
+    let postgres = wiring::origin(config)?;
+    let client = wiring::target(config)?.http_client();
+    let tables = Arc::new(catalog::Tables::new(config, postgres.clone()));
+    let database = config.clickhouse.database.clone();
+    Ok(Ports {
+        source: Some(Arc::new(source::Wal { postgres, is_local: is_local(config) })),
+        catalog: Some(Arc::new(catalog::Layouts { tables: Arc::clone(&tables), client: client.clone() })),
+        commands: Some(Arc::new(commands::Ear(commander))),
+        rows: Some(Arc::new(rows::History { tables, client: client.clone() })),
+        queries: Some(Arc::new(queries::Reader { client, database })),
+        verifier: Some(Arc::new(verify::Instrument { config: config.clone() })),
+        ..Ports::default()
+    })
+}
+
+/// Whether the source's address is this machine's own.
+fn is_local(config: &Config) -> bool {
+    let url = config.postgres.url.as_ref().and_then(|url| url.expose().parse::<tokio_postgres::Config>().ok());
+    let Some(url) = url else { return false };
+    url.get_hosts().iter().all(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
+        tokio_postgres::config::Host::Unix(_) => true,
+    })
 }
 
 /// The stations of the direct way.

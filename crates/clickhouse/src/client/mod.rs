@@ -56,6 +56,11 @@ impl Client {
         Ok(Self { http, address: config.url.as_str().into(), compression, optional: Arc::default() })
     }
 
+    /// The official client underneath.
+    pub(crate) fn http(&self) -> clickhouse::Client {
+        self.http.clone()
+    }
+
     /// The server's URL.
     pub(crate) fn address(&self) -> &str {
         &self.address

@@ -94,6 +94,12 @@ impl ClickHouse {
         })
     }
 
+    /// The client that all of this goes through, for looks beside the pipeline. It names no database.
+    #[must_use]
+    pub fn http_client(&self) -> clickhouse::Client {
+        self.client.http()
+    }
+
     /// What depends on the server's version, looked up once.
     async fn tables(&self) -> Result<&Tables> {
         self.tables

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use super::canonical::unframe;
 use super::catalog::{Shape, postgres_name};
 use super::report::{Differences, HistoryReport, Report, TableReport};
-use super::side::{Rows, Side, Sums};
+use super::side::{BUCKETS, Rows, Side, Sums};
 use super::table::Table;
 use crate::clickhouse::{self as target, identifier, literal};
 use crate::error::{Attempt, Result};
@@ -32,6 +32,40 @@ const PRINTING: &str = "SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL timezone = '
 /// # Errors
 /// A table is not there, or a database refuses or goes away. Differences are no error.
 pub async fn verify(postgres: &mut Client, clickhouse: &clickhouse::Client, tables: &[Table]) -> Result<Report> {
+    verify_watched(postgres, clickhouse, tables, &Unwatched).await
+}
+
+/// Told while tables are compared.
+pub trait Watch: Sync {
+    /// A table is looked at.
+    fn began(&self, table: &Table);
+    /// The sums of its rows are known: how many buckets they lie in, and which of them differ.
+    fn compared(&self, table: &Table, buckets: u32, differing: &[u32]);
+    /// The rows of these buckets were compared one by one.
+    fn narrowed(&self, table: &Table, buckets: &[u32]);
+    /// The table is done.
+    fn ended(&self, table: &Table, report: &TableReport);
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn began(&self, _: &Table) {}
+    fn compared(&self, _: &Table, _: u32, _: &[u32]) {}
+    fn narrowed(&self, _: &Table, _: &[u32]) {}
+    fn ended(&self, _: &Table, _: &TableReport) {}
+}
+
+/// As [`verify`], telling `watch` how far it is.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_watched(
+    postgres: &mut Client,
+    clickhouse: &clickhouse::Client,
+    tables: &[Table],
+    watch: &dyn Watch,
+) -> Result<Report> {
     let transaction = postgres
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -42,7 +76,10 @@ pub async fn verify(postgres: &mut Client, clickhouse: &clickhouse::Client, tabl
     transaction.batch_execute(PRINTING).await.attempt("opening a snapshot")?;
     let mut report = Report::default();
     for table in tables {
-        report.tables.push(verify_table(&transaction, clickhouse, table).await?);
+        watch.began(table);
+        let found = verify_table(&transaction, clickhouse, table, watch).await?;
+        watch.ended(table, &found);
+        report.tables.push(found);
     }
     transaction.commit().await.attempt("closing a snapshot")?;
     Ok(report)
@@ -52,6 +89,7 @@ async fn verify_table(
     transaction: &Transaction<'_>,
     clickhouse: &clickhouse::Client,
     table: &Table,
+    watch: &dyn Watch,
 ) -> Result<TableReport> {
     let shape = Shape::read(transaction, clickhouse, table).await?;
     let mut report = TableReport {
@@ -65,7 +103,9 @@ async fn verify_table(
     let source = Side::Postgres { transaction, from: postgres_name(table) };
     let view = Side::ClickHouse { client: clickhouse, from: identifier(&table.view) };
     let (source_sums, view_sums) = tokio::try_join!(source.sums(&shape), view.sums(&shape))?;
-    let found = compare((&source, &source_sums), (&view, &view_sums), &shape).await?;
+    watch.compared(table, BUCKETS, &differing(&source_sums, &view_sums));
+    let narrowed = |buckets: &[u32]| watch.narrowed(table, buckets);
+    let found = compare((&source, &source_sums), (&view, &view_sums), &shape, narrowed).await?;
     report.rows_source = found.rows.0;
     report.rows_target = found.rows.1;
     report.missing = found.only_first;
@@ -90,17 +130,23 @@ struct Found {
 /// A side and what was read of it; where the sums differ, rows are read anew.
 type Summed<'a> = (&'a Side<'a>, &'a Sums);
 
-async fn compare(first: Summed<'_>, second: Summed<'_>, shape: &Shape) -> Result<Found> {
+/// Buckets whose sums are not the same.
+fn differing(first: &Sums, second: &Sums) -> Vec<u32> {
+    let buckets: HashSet<u32> = first.keys().chain(second.keys()).copied().collect();
+    let mut differing: Vec<u32> =
+        buckets.into_iter().filter(|bucket| first.get(bucket) != second.get(bucket)).collect();
+    differing.sort_unstable();
+    differing
+}
+
+async fn compare(first: Summed<'_>, second: Summed<'_>, shape: &Shape, narrowed: impl Fn(&[u32])) -> Result<Found> {
     let ((first, first_sums), (second, second_sums)) = (first, second);
     let rows = |sums: &Sums| sums.values().map(|sum| sum.rows).sum();
     let mut found = Found { rows: (rows(first_sums), rows(second_sums)), ..Found::default() };
-    let buckets: HashSet<u32> = first_sums.keys().chain(second_sums.keys()).copied().collect();
-    let mut differing: Vec<u32> =
-        buckets.into_iter().filter(|bucket| first_sums.get(bucket) != second_sums.get(bucket)).collect();
-    differing.sort_unstable();
-    for buckets in differing.chunks(BUCKETS_AT_A_TIME) {
+    for buckets in differing(first_sums, second_sums).chunks(BUCKETS_AT_A_TIME) {
         let (first, second) = (first.rows(shape, buckets).await?, second.rows(shape, buckets).await?);
         found.narrow(first, second);
+        narrowed(buckets);
     }
     Ok(found)
 }
@@ -157,7 +203,7 @@ impl History<'_> {
             ),
         };
         let sums = newest.sums(self.shape).await?;
-        let found = compare((&newest, &sums), view, self.shape).await?;
+        let found = compare((&newest, &sums), view, self.shape, |_| {}).await?;
         let mut stale = found.different;
         stale.merge(found.only_first);
         stale.merge(found.only_second);

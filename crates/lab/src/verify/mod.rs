@@ -17,7 +17,7 @@ mod side;
 mod table;
 mod wait;
 
-pub use compare::verify;
+pub use compare::{Watch, verify, verify_watched};
 pub use report::{Differences, HistoryReport, Report, TableReport};
 pub use table::Table;
 pub use wait::{until, until_equal};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use walhouse_change::faults::{Faults, Rates};
 use walhouse_change::memory::{MemoryOrigin, MemoryTarget, Server, Store, Write};
 use walhouse_change::{Domain, Error, Lsn, Pattern, Phase, Result, Retry, TableName};
-use walhouse_pipeline::{Pipeline, PipelineState, Settings, Status, StatusBoard};
+use walhouse_pipeline::{Command, Commander, Pipeline, PipelineState, Settings, Status, StatusBoard};
 
 use crate::oracle::{self, SLOT};
 
@@ -22,6 +22,7 @@ struct House {
 
 struct Running {
     board: StatusBoard,
+    commander: Commander,
     cancel: CancellationToken,
     task: JoinHandle<Result<()>>,
 }
@@ -54,7 +55,13 @@ impl House {
         let settings = Settings { jitter_seed: Some(1), ..Settings::new(SLOT) };
         let pipeline = Pipeline::new(self.faults.origin(origin), self.faults.target(target), settings);
         let (board, cancel) = (pipeline.board(), CancellationToken::new());
-        Running { board, task: tokio::spawn(pipeline.run(cancel.clone())), cancel }
+        let commander = pipeline.commander();
+        Running { board, commander, task: tokio::spawn(pipeline.run(cancel.clone())), cancel }
+    }
+
+    /// What is stored of the table's phase.
+    fn phase(&self) -> Option<Phase> {
+        self.store.state(SLOT).tables.into_iter().find(|state| state.name == self.table).map(|state| state.phase)
     }
 
     /// The table's value for a key, in the target.
@@ -267,4 +274,53 @@ async fn refuses_for_good_what_does_not_heal() {
     assert_eq!(*error.retry(), Retry::Never);
     assert!(error.one_line().contains("pg_drop_replication_slot('walhouse')"), "{}", error.one_line());
     assert!(matches!(running.board.read().state, PipelineState::Failed { .. }));
+}
+
+/// A paused table stands still, across a restart too, while the others go on; resumed, it has
+/// everything again.
+#[tokio::test(start_paused = true)]
+async fn a_paused_table_stands_still_and_loses_nothing() {
+    let house = House::new(Rates::default());
+    let other = name("other");
+    house.server.create_table(&other);
+    let running = house.run();
+    running.until(Status::is_ready).await;
+    running.commander.command(&house.table, Command::Pause).unwrap();
+    let status = running.until(|status| phase(status, &house.table) == Some(&Phase::Paused)).await;
+    assert_eq!(status.tables.len(), 2);
+    house.server.transact(&[(&house.table, put(1, "missed")), (&other, put(7, "seen"))]);
+    house.until(|| house.value(&other, 7).as_deref() == Some("seen")).await;
+    assert_eq!(house.value(&house.table, 1).as_deref(), Some("copied"));
+    assert!(running.board.is_ready(), "a paused table is settled");
+    running.stop().await.unwrap();
+    assert_eq!(house.phase(), Some(Phase::Paused));
+
+    let running = house.run();
+    running.until(|status| status.is_ready() && phase(status, &house.table) == Some(&Phase::Paused)).await;
+    house.server.transact(&[(&house.table, put(2, "missed as well"))]);
+    running.commander.command(&house.table, Command::Resume).unwrap();
+    house.until(|| house.value(&house.table, 1).as_deref() == Some("missed")).await;
+    running.until(|status| phase(status, &house.table) == Some(&Phase::Live)).await;
+    house.server.transact(&[(&house.table, put(2, "followed"))]);
+    house.until(|| house.value(&house.table, 2).as_deref() == Some("followed")).await;
+    running.stop().await.unwrap();
+}
+
+/// What the target was made to hold by somebody else is gone after a resync.
+#[tokio::test(start_paused = true)]
+async fn a_resync_copies_the_table_anew() {
+    let house = House::new(Rates::default());
+    let running = house.run();
+    running.until(Status::is_ready).await;
+    let before = house.store.state(SLOT).tables.first().unwrap().consistent_point;
+    let refused = running.commander.command(&house.table, Command::Resume).unwrap_err();
+    assert_eq!(refused.to_string(), "cannot resume public.t: it is not paused");
+    house.server.transact(&[(&house.table, put(2, "later"))]);
+    running.commander.command(&house.table, Command::Resync).unwrap();
+    house.until(|| house.store.state(SLOT).tables.first().is_some_and(|state| state.consistent_point > before)).await;
+    running.until(Status::is_ready).await;
+    assert_eq!(house.value(&house.table, 1).as_deref(), Some("copied"));
+    let stranger = running.commander.command(&name("stranger"), Command::Pause).unwrap_err();
+    assert!(stranger.to_string().contains("there is no table public.stranger"));
+    running.stop().await.unwrap();
 }

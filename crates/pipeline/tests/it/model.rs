@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use walhouse_change::Pattern;
 use walhouse_change::faults::{Faults, Rates};
 use walhouse_change::memory::{MemoryOrigin, MemoryTarget, Random, Server, Store};
-use walhouse_pipeline::{Pipeline, Settings};
+use walhouse_change::{Pattern, TableName};
+use walhouse_pipeline::{Command, Commander, Pipeline, Settings};
 
 use crate::oracle::{self, SLOT, Violations};
 use crate::workload::{Options, Workload};
@@ -68,10 +68,13 @@ impl World {
     }
 
     /// One life of the process, ended by a crash, or stopped by the user after `limit`.
-    async fn live(&mut self, limit: Duration, selection: &str) -> Result<(), String> {
+    /// With `meddles`, a user gives commands all the while.
+    async fn live(&mut self, limit: Duration, selection: &str, meddles: bool) -> Result<(), String> {
         self.faults.restart();
         let cancel = CancellationToken::new();
-        let life = self.pipeline(self.random.clone().bits(), selection).run(cancel.clone());
+        let pipeline = self.pipeline(self.random.clone().bits(), selection);
+        let user = meddle(pipeline.commander(), self.random.clone(), meddles);
+        let life = pipeline.run(cancel.clone());
         let crash_instead = self.random.chance(30);
         let stop = async {
             tokio::time::sleep(limit).await;
@@ -85,6 +88,7 @@ impl World {
             () = self.faults.crashed() => Ok(()),
             ended = life => ended.map_err(|error| format!("gave up: {}", error.one_line())),
             () = stop => Ok(()),
+            () = user => Ok(()),
         }
     }
 
@@ -93,13 +97,19 @@ impl World {
     /// process is started anew.
     async fn settle(&mut self, workload: &Workload) -> Result<(), String> {
         self.faults.quiet();
-        self.live(Duration::from_secs(5), ALL).await?;
+        self.live(Duration::from_secs(5), ALL, false).await?;
         let cancel = CancellationToken::new();
-        let life = self.pipeline(1, ALL).run(cancel.clone());
+        let pipeline = self.pipeline(1, ALL);
+        let commander = pipeline.commander();
+        let life = pipeline.run(cancel.clone());
         let difference = || oracle::difference(&self.server, &self.store, &workload.tables);
         let caught_up = async {
             let until = tokio::time::Instant::now() + CATCH_UP;
             while difference().is_some() && tokio::time::Instant::now() < until {
+                // Refused for each that is not paused.
+                for table in &workload.tables {
+                    let _ = commander.command(table, Command::Resume);
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             cancel.cancel();
@@ -117,6 +127,21 @@ impl World {
     }
 }
 
+/// A user who pauses, resumes and resyncs whatever there is, for ever; with `meddles` false, nobody.
+async fn meddle(commander: Commander, mut random: Random, meddles: bool) {
+    if !meddles {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(Duration::from_millis(1 + random.below(400))).await;
+        let table = TableName::new("public", format!("t{}", random.below(3)));
+        let commands = [Command::Pause, Command::Resume, Command::Resync];
+        if let Some(command) = commands.get(random.below(3) as usize) {
+            let _ = commander.command(&table, *command);
+        }
+    }
+}
+
 async fn history(seed: u64, rates: Rates, options: Options) -> Result<(), String> {
     let mut world = World::new(seed, rates);
     let lived = live_through(&mut world, options).await;
@@ -129,7 +154,7 @@ async fn live_through(world: &mut World, options: Options) -> Result<(), String>
     while !workload.is_finished() {
         let limit = Duration::from_millis(1 + world.random.below(1500));
         let selection = if options.operator && world.random.chance(20) { "public.t0" } else { ALL };
-        world.live(limit, selection).await?;
+        world.live(limit, selection, options.operator).await?;
     }
     let workload = workload.await.map_err(|error| error.to_string())?;
     world.settle(&workload).await

@@ -34,6 +34,8 @@ pub struct ServerFacts {
     pub max_slot_wal_keep_size: i64,
     /// `idle_replication_slot_timeout` in seconds, 0 when off or unknown to this version.
     pub idle_slot_timeout: u64,
+    /// The server's folder of data, on its machine; none where our role may not know it.
+    pub data_directory: Option<String>,
     /// Our role.
     pub role: RoleFacts,
 }
@@ -63,7 +65,8 @@ pub(crate) fn read(connection: &mut Connection) -> Result<ServerFacts> {
            (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
            coalesce((SELECT setting FROM pg_settings WHERE name = 'idle_replication_slot_timeout'), '0'),
            r.rolname, r.rolsuper, r.rolsuper OR r.rolreplication, r.rolsuper OR r.rolbypassrls,
-           has_database_privilege(current_database(), 'CREATE')
+           has_database_privilege(current_database(), 'CREATE'),
+           coalesce((SELECT setting FROM pg_settings WHERE name = 'data_directory'), '')
          FROM pg_roles r WHERE r.rolname = current_user"
     );
     let rows = connection.query("read the server's settings", &sql)?;
@@ -80,6 +83,7 @@ pub(crate) fn read(connection: &mut Connection) -> Result<ServerFacts> {
         used_senders: row.parse(7)?,
         max_slot_wal_keep_size: row.parse(8)?,
         idle_slot_timeout: row.parse(9)?,
+        data_directory: Some(row.text(15).to_owned()).filter(|folder| !folder.is_empty()),
         role: RoleFacts {
             name: row.text(10).to_owned(),
             superuser: row.flag(11),

@@ -11,7 +11,9 @@ use walhouse_change::TableName;
 use super::Feed;
 use crate::ports::{Ports, TableSize, WalFacts};
 
-/// Often enough for a forecast in minutes, seldom enough not to be seen in the databases.
+/// Often enough for a forecast in minutes; each look is a session of its own at the source.
+const WAL_REFRESH: Duration = Duration::from_secs(10);
+/// Rows and bytes of all tables, by one query.
 const REFRESH: Duration = Duration::from_secs(5);
 /// Sizes of tables are wanted only while somebody follows; else this many rounds apart.
 const SIZES_SELDOM: u32 = 12;
@@ -32,7 +34,7 @@ pub(super) async fn refresh(facts: &Mutex<Facts>, ports: &Ports, feed: &broadcas
 
 async fn refresh_wal(facts: &Mutex<Facts>, ports: &Ports) {
     let Some(source) = &ports.source else { return };
-    let mut tick = interval(REFRESH);
+    let mut tick = interval(WAL_REFRESH);
     loop {
         tick.tick().await;
         match timeout(PATIENCE, source.wal()).await {

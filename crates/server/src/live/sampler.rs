@@ -190,6 +190,7 @@ fn phase(phase: &Phase) -> TablePhase {
         Phase::Copying => TablePhase::Copying,
         Phase::Live => TablePhase::Live,
         Phase::Stopped => TablePhase::Stopped,
+        Phase::Paused => TablePhase::Paused,
     }
 }
 
@@ -211,7 +212,7 @@ fn overall(status: &Status, rates: &[Rates]) -> Option<Progress> {
     if !busy {
         return None;
     }
-    let part_of_it = |table: &&TableStatus| table.phase != Phase::Stopped;
+    let part_of_it = |table: &&TableStatus| !matches!(table.phase, Phase::Stopped | Phase::Paused);
     let rows = status.tables.iter().filter(part_of_it).map(|table| table.rows_copied).sum();
     let estimate = |table: &TableStatus| match table.phase {
         Phase::Live => table.rows_copied,

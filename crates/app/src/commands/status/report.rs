@@ -223,6 +223,7 @@ fn phase_name(phase: &Phase) -> &'static str {
         Phase::Copying => "copying",
         Phase::Live => "live",
         Phase::Stopped => "stopped",
+        Phase::Paused => "paused",
     }
 }
 
