@@ -1,9 +1,10 @@
-//! Developer tasks: `cargo xtask tidy | ci | bench | chaos | page`.
+//! Developer tasks: `cargo xtask tidy | ci | bench | chaos | compat | page`.
 
 mod bench;
 mod build;
 mod chaos;
 mod ci;
+mod compat;
 mod engine;
 mod page;
 mod tidy;
@@ -29,6 +30,8 @@ enum Task {
     Bench(bench::Options),
     /// Kill -9 walhouse, its engine and Postgres under load, then prove that nothing is lost or doubled
     Chaos(chaos::Options),
+    /// Compare walhouse with a real Kafka Connect and Debezium, byte for byte, over generated changes
+    Compat(compat::Options),
     /// Build the console's page: what the binary embeds
     Page,
 }
@@ -42,5 +45,6 @@ fn main() -> Result<()> {
         Task::Bench(options) => runtime.block_on(bench::run(options)),
         Task::Page => page::build(),
         Task::Chaos(options) => runtime.block_on(chaos::run(options)),
+        Task::Compat(options) => runtime.block_on(compat::run(options)),
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::error::{Attempt, Error, Result};
+use crate::memory::process_memory;
 use crate::port::free_port;
 
 /// Enough of the log to hold the reason of a failure.
@@ -268,12 +269,7 @@ impl House {
     /// Resident memory of walhouse in bytes (the engine apart), and its peak so far.
     #[must_use]
     pub fn memory(&self) -> Option<(u64, u64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
-        let kib = |key: &str| {
-            let line = status.lines().find(|line| line.starts_with(key))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        };
-        Some((kib("VmRSS:")? * 1024, kib("VmHWM:")? * 1024))
+        process_memory(self.pid()?)
     }
 
     /// Address of the target's HTTP interface.

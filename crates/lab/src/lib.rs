@@ -18,6 +18,7 @@ mod guarded;
 pub mod house;
 pub mod kafka;
 pub mod latency;
+mod memory;
 mod port;
 pub mod postgres;
 mod progress;

@@ -1,19 +1,23 @@
-//! A real Kafka Connect worker with Debezium's Postgres connector: what walhouse is compared with.
+//! A Connect worker: a real Kafka Connect with Debezium's Postgres connector, or `walhouse connect` in its place.
+//!
+//! Both are told the same properties and asked through the same REST interface, so that whoever compares them cannot
+//! treat them differently.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::home::Home;
 use super::http::{Reply, request};
-use super::jars::Jars;
 use super::jvm::Tuning;
 use super::{jars, jvm};
 use crate::command::tail;
 use crate::error::{Error, Result};
 use crate::guarded::{AtOnce, Guarded};
+use crate::memory::process_memory;
 use crate::port::free_port;
 
 /// How long a start may take: it scans its plugins and reads its topics, on a busy machine for half a minute.
@@ -45,27 +49,25 @@ const SETTINGS: [(&str, &str); 13] = [
 ];
 
 /// Which worker and which connector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Release {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Software {
     /// Kafka Connect 3.5.1 with Debezium 2.4.2, the pair of the image `debezium/connect:2.4`.
     Debezium24,
     /// Kafka Connect 3.9.1 with Debezium 3.0.8.
     Debezium30,
+    /// `walhouse connect` of this binary.
+    Walhouse(PathBuf),
 }
 
-impl Release {
-    fn worker(self) -> Jars {
-        match self {
-            Self::Debezium24 => jars::CONNECT_3_5,
-            Self::Debezium30 => jars::CONNECT_3_9,
-        }
-    }
-
-    fn plugin(self) -> Jars {
-        match self {
-            Self::Debezium24 => jars::DEBEZIUM_2_4,
-            Self::Debezium30 => jars::DEBEZIUM_3_0,
-        }
+impl Software {
+    /// The folders of the worker's jars and of the connector's; none for a program that needs no Java.
+    async fn jars(&self) -> Result<Option<(PathBuf, PathBuf)>> {
+        let (worker, plugin) = match self {
+            Self::Debezium24 => (jars::CONNECT_3_5, jars::DEBEZIUM_2_4),
+            Self::Debezium30 => (jars::CONNECT_3_9, jars::DEBEZIUM_3_0),
+            Self::Walhouse(_) => return Ok(None),
+        };
+        Ok(Some((worker.folder().await?, plugin.folder().await?)))
     }
 }
 
@@ -74,27 +76,26 @@ impl Release {
 #[must_use]
 pub struct ConnectBuilder {
     bootstrap: String,
-    release: Release,
+    software: Software,
     tuning: Tuning,
     data_dir: Option<PathBuf>,
     settings: Vec<(String, String)>,
 }
 
-/// A real worker. Dropping it kills it.
+/// A worker. Dropping it kills it.
 #[derive(Debug)]
 pub struct Connect {
     process: Option<Guarded>,
     home: Home,
-    worker: PathBuf,
-    plugin: PathBuf,
+    jars: Option<(PathBuf, PathBuf)>,
     options: ConnectBuilder,
     port: u16,
 }
 
 impl ConnectBuilder {
-    /// Which one; [`Release::Debezium24`] by default.
-    pub fn release(mut self, release: Release) -> Self {
-        self.release = release;
+    /// Which one; [`Software::Debezium24`] by default.
+    pub fn software(mut self, software: Software) -> Self {
+        self.software = software;
         self
     }
 
@@ -121,10 +122,9 @@ impl ConnectBuilder {
     /// # Errors
     /// Java or Maven is not on this machine, or the worker does not come up (the error holds the end of its log).
     pub async fn start(self) -> Result<Connect> {
-        let worker = self.release.worker().folder().await?;
-        let plugin = self.release.plugin().folder().await?;
+        let jars = self.software.jars().await?;
         let home = Home::open(self.data_dir.as_deref(), "walhouse-connect-")?;
-        let mut connect = Connect { process: None, home, worker, plugin, options: self, port: free_port()? };
+        let mut connect = Connect { process: None, home, jars, options: self, port: free_port()? };
         connect.start().await?;
         Ok(connect)
     }
@@ -135,7 +135,7 @@ impl Connect {
     pub fn builder(bootstrap: impl Into<String>) -> ConnectBuilder {
         ConnectBuilder {
             bootstrap: bootstrap.into(),
-            release: Release::Debezium24,
+            software: Software::Debezium24,
             tuning: Tuning::Small,
             data_dir: None,
             settings: Vec::new(),
@@ -181,17 +181,32 @@ impl Connect {
             ("bootstrap.servers".to_owned(), options.bootstrap.clone()),
             ("listeners".to_owned(), format!("http://127.0.0.1:{}", self.port)),
             ("rest.advertised.port".to_owned(), self.port.to_string()),
-            ("plugin.path".to_owned(), self.plugin.display().to_string()),
         ]);
+        if let Some((_, plugin)) = &self.jars {
+            properties.push(("plugin.path".to_owned(), plugin.display().to_string()));
+        }
         let file = self.home.write_properties("connect-distributed.properties", &properties)?;
+        let command = self.command(&file)?;
+        Guarded::spawn("connect", command, &self.home.log(), AtOnce::Kill, self.home.temporary())
+    }
+
+    fn command(&self, properties: &Path) -> Result<Command> {
+        let options = &self.options;
+        if let Software::Walhouse(program) = &options.software {
+            let mut command = Command::new(program);
+            command.args(["connect", "--bootstrap", &options.bootstrap, "--listen"]);
+            command.arg(format!("127.0.0.1:{}", self.port)).args(["--console", "off", "--config"]).arg(properties);
+            return Ok(command);
+        }
         let heap = match options.tuning {
             Tuning::Small => SMALL_HEAP_MIB,
             Tuning::Full => FULL_HEAP_MIB,
         };
+        let worker = self.jars.as_ref().map(|(worker, _)| worker.as_path()).unwrap_or(Path::new(""));
         let main = "org.apache.kafka.connect.cli.ConnectDistributed";
-        let mut command = jvm::command(&self.home, &self.worker, options.tuning, heap, main)?;
-        command.arg(file);
-        Guarded::spawn("connect", command, &self.home.log(), AtOnce::Kill, self.home.temporary())
+        let mut command = jvm::command(&self.home, worker, options.tuning, heap, main)?;
+        command.arg(properties);
+        Ok(command)
     }
 
     /// Stops in order (SIGTERM): tasks end, offsets are written.
@@ -234,6 +249,11 @@ impl Connect {
     /// Process id of the worker, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Guarded::pid)
+    }
+
+    /// Resident memory of the worker in bytes, and its peak so far.
+    pub fn memory(&self) -> Option<(u64, u64)> {
+        process_memory(self.pid()?)
     }
 
     /// The worker's folder.

@@ -1,4 +1,4 @@
-//! Private Apache Kafka brokers, and real Kafka Connect workers with Debezium, for the demo and for tests.
+//! Private Apache Kafka brokers, and Connect workers (real ones with Debezium, or walhouse), for the demo and for tests.
 //!
 //! Both come from Maven Central into the cache folder, once, and run on the machine's Java. A [`Broker`] is one node
 //! (KRaft, so no ZooKeeper) on free ports of 127.0.0.1 in one folder: `logs/` and `server.log`. Like a private
@@ -28,7 +28,7 @@ mod records;
 
 pub use broker::Broker;
 pub use builder::Builder;
-pub use connect::{Connect, ConnectBuilder, Release};
+pub use connect::{Connect, ConnectBuilder, Software};
 pub use http::Reply;
 pub use jvm::Tuning;
 pub use records::{Ends, Reader, Record, create_topic, delete_topics};

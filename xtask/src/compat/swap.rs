@@ -1,0 +1,147 @@
+//! Swapping workers: a real Connect's place is taken by walhouse and taken back, with changes all the while.
+//!
+//! On one broker three workers follow each other (real, walhouse, real), each stopped in order, or the first two
+//! killed. On the other broker one worker runs through. What lies in the topics in the end must be the same; after a
+//! kill, what came after the last stored offset may come once more, in its order, as Debezium itself repeats it.
+
+use anyhow::{Result, bail};
+use walhouse_lab::kafka::Software;
+
+use super::compare::{Masked, by_place};
+use super::options::Config;
+use super::play::{Stage, change, drop_slot};
+use super::scenario::SENTINEL;
+use super::side::State;
+
+/// Changes in each stretch between two swaps.
+const STRETCH: usize = 40;
+
+/// One swap in both directions; gives the number of messages that were compared.
+pub(crate) async fn swap(stage: &mut Stage, number: u64, ours: &Software, kill: bool) -> Result<usize> {
+    let database = format!("swap_{number}");
+    let setup = [
+        format!("CREATE TABLE {SENTINEL} (id int PRIMARY KEY, mark text)"),
+        "CREATE TABLE item (id int PRIMARY KEY, name text, at timestamptz, amount numeric(10,2))".to_owned(),
+        "ALTER TABLE item REPLICA IDENTITY FULL".to_owned(),
+    ];
+    let client = stage.prepare(&database, &setup).await?;
+    let name = format!("swap-{number}");
+    let slots = [format!("swap_theirs_{number}"), format!("swap_ours_{number}")];
+    let options = options(number);
+    for (side, slot) in [&stage.theirs, &stage.ours].into_iter().zip(&slots) {
+        side.post(&name, &stage.config(&options, &database, slot)).await?;
+        if side.streaming(&client, &name, slot).await? != State::Running {
+            bail!("{}: the task failed: {}", side.name, side.trace(&name).await);
+        }
+    }
+    let mut next = 1;
+    for software in [ours.clone(), Software::Debezium24] {
+        stretch(&client, &mut next).await?;
+        stage.settle(&client, &name).await?;
+        stage.theirs.end_worker(kill).await?;
+        stretch(&client, &mut next).await?;
+        stage.theirs.replace(software).await?;
+        stage.theirs.streaming(&client, &name, &slots[0]).await?;
+    }
+    stretch(&client, &mut next).await?;
+    stage.settle(&client, &name).await?;
+    let (swapped, through) = (by_place(&stage.theirs.records), by_place(&stage.ours.records));
+    let mut compared = 0;
+    if swapped.keys().ne(through.keys()) {
+        bail!("swap {number}: other topics or partitions: {:?} {:?}", swapped.keys(), through.keys());
+    }
+    for (place, expected) in &through {
+        let found = swapped.get(place).map_or(&[][..], Vec::as_slice);
+        compared += expected.len();
+        let right = if kill { is_with_repeats(expected, found) } else { expected == found };
+        if !right {
+            bail!("swap {number} (kill: {kill}): {place:?} has {} messages, expected {}", found.len(), expected.len());
+        }
+    }
+    for side in [&stage.theirs, &stage.ours] {
+        side.delete(&name).await?;
+    }
+    for slot in &slots {
+        drop_slot(&client, slot).await?;
+    }
+    for side in [&mut stage.theirs, &mut stage.ours] {
+        side.collect()?;
+        side.forget().await?;
+    }
+    Ok(compared)
+}
+
+fn options(number: u64) -> Config {
+    [
+        ("connector.class", "io.debezium.connector.postgresql.PostgresConnector".to_owned()),
+        ("plugin.name", "pgoutput".to_owned()),
+        ("topic.prefix", format!("s{number}")),
+        ("snapshot.mode", "never".to_owned()),
+        ("poll.interval.ms", "50".to_owned()),
+        ("walhouse.oddities", "true".to_owned()),
+        ("topic.creation.default.replication.factor", "1".to_owned()),
+        ("topic.creation.default.partitions", "3".to_owned()),
+        ("provide.transaction.metadata", (number % 2 == 0).to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
+}
+
+async fn stretch(client: &tokio_postgres::Client, next: &mut usize) -> Result<()> {
+    for _ in 0..STRETCH {
+        let id = *next;
+        *next += 1;
+        let sql = match id % 5 {
+            0 => format!("DELETE FROM item WHERE id = {}", id - 3),
+            1 => format!("UPDATE item SET name = 'changed {id}' WHERE id = {}", id.saturating_sub(2)),
+            2 => format!(
+                "BEGIN; INSERT INTO item VALUES ({id}, 'two', now(), 1.5), ({}, 'more', now(), -2); \
+                 UPDATE item SET amount = 7 WHERE id = {id}; COMMIT",
+                id + 100_000
+            ),
+            _ => format!("INSERT INTO item VALUES ({id}, 'one', now(), {id}.25)"),
+        };
+        change(client, &sql).await?;
+    }
+    Ok(())
+}
+
+/// Whether `found` is `expected` from the beginning to the end, except that a stretch which was written already may be
+/// written again, whole and in order.
+fn is_with_repeats(expected: &[Masked], found: &[Masked]) -> bool {
+    // The number of expected records that are there, and the place at which the repetition stands.
+    let (mut there, mut at) = (0, 0);
+    for record in found {
+        if expected.get(at) != Some(record) {
+            // A repetition begins at some earlier record.
+            match expected.get(..there).and_then(|before| before.iter().rposition(|one| one == record)) {
+                Some(earlier) => at = earlier,
+                None => return false,
+            }
+        }
+        at += 1;
+        there = there.max(at);
+    }
+    // The last run reached the end: nothing is lost after a repetition.
+    there == expected.len() && at == expected.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(numbers: &[u8]) -> Vec<Masked> {
+        numbers.iter().map(|number| Masked { key: Some(vec![*number]), value: None, headers: Vec::new() }).collect()
+    }
+
+    #[test]
+    fn repeats_are_whole_and_in_order() {
+        let expected = records(&[1, 2, 3, 4]);
+        for found in [&[1, 2, 3, 4][..], &[1, 2, 1, 2, 3, 4], &[1, 2, 3, 3, 4], &[1, 2, 3, 4, 2, 3, 4]] {
+            assert!(is_with_repeats(&expected, &records(found)), "{found:?}");
+        }
+        for found in [&[1, 2, 4][..], &[1, 2, 3], &[2, 1, 3, 4], &[1, 2, 3, 4, 2], &[1, 2, 1, 3, 4]] {
+            assert!(!is_with_repeats(&expected, &records(found)), "{found:?}");
+        }
+    }
+}
