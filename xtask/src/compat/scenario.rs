@@ -71,7 +71,7 @@ impl Scenario {
             }
         }
         let mut steps = Vec::new();
-        for _ in 0..random.random_range(10..60) {
+        for _ in 0..random.random_range(30..160) {
             steps.extend(step(&mut random, &mut tables));
         }
         Self { number, setup, steps, config }

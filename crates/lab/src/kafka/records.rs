@@ -9,6 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -18,6 +19,9 @@ use crate::error::{Attempt, Error, Result};
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long the next record is waited for, when the end of the partition says that there is one.
 const NEXT_RECORD: Duration = Duration::from_secs(30);
+
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// One record as it lies in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,12 +103,22 @@ impl Reader {
         for topic in topics {
             for partition in 0..self.partitions(topic)? {
                 let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-                let (_, end) =
-                    self.consumer.fetch_watermarks(topic, partition, ANSWER).attempt("asking for a partition's end")?;
-                ends.insert((topic.clone(), partition), end);
+                ends.insert((topic.clone(), partition), self.end(topic, partition)?);
             }
         }
         Ok(ends)
+    }
+
+    /// A partition that was made a moment ago has no leader yet: it is asked again.
+    fn end(&self, topic: &str, partition: i32) -> Result<i64> {
+        let deadline = Instant::now() + ANSWER;
+        loop {
+            match self.consumer.fetch_watermarks(topic, partition, ANSWER) {
+                Ok((_, end)) => return Ok(end),
+                Err(error) if is_early(&error) && Instant::now() < deadline => std::thread::sleep(AGAIN),
+                Err(error) => return Err(error).attempt("asking for a partition's end"),
+            }
+        }
     }
 
     /// All records of these topics that are there now, by topic, partition and offset.
@@ -144,7 +158,7 @@ impl Reader {
                     }
                 }
                 // The last offsets may be a transaction's markers, which are no records: then the end is all there is.
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => return Err(error).attempt("reading a partition"),
                 None if Instant::now() > deadline => {
                     return Err(Error::Timeout {
@@ -157,6 +171,13 @@ impl Reader {
             }
         }
     }
+}
+
+fn is_early(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let codes =
+        [Code::NotLeaderForPartition, Code::LeaderNotAvailable, Code::UnknownTopicOrPartition, Code::UnknownPartition];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {
@@ -196,7 +217,7 @@ pub async fn delete_topics(bootstrap: &str, names: &[String]) -> Result<()> {
     results.into_iter().try_for_each(|result| result.map(drop).map_err(|(name, code)| refused("deleting", &name, code)))
 }
 
-fn refused(attempt: &str, topic: &str, code: rdkafka::types::RDKafkaErrorCode) -> Error {
+fn refused(attempt: &str, topic: &str, code: RDKafkaErrorCode) -> Error {
     Error::Invalid(format!("{attempt} the topic {topic} failed: {code}"))
 }
 
