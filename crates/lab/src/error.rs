@@ -76,6 +76,14 @@ pub enum Error {
         /// The cause.
         source: rdkafka::error::KafkaError,
     },
+    /// Superset refused, or went away.
+    #[error("{attempt} on Superset failed: {cause}")]
+    Superset {
+        /// What was attempted.
+        attempt: String,
+        /// What it answered.
+        cause: String,
+    },
     /// The sample workload's tables are there already.
     #[error("these tables exist already: {}; --force drops and recreates them", tables.join(", "))]
     TablesExist {

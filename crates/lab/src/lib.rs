@@ -4,6 +4,8 @@
 //! - [`kafka`]: private Kafka brokers, and real Connect workers with Debezium;
 //! - [`house`]: a walhouse under test, started, frozen and killed;
 //! - [`rembo`]: the sample workload;
+//! - [`superset`]: dashboards in Superset;
+//! - [`warehouse`]: what the target holds, in words;
 //! - [`verify`]: proves that the target is the source;
 //! - [`latency`]: measures the time from commit to visible.
 //!
@@ -23,7 +25,9 @@ mod port;
 pub mod postgres;
 mod progress;
 pub mod rembo;
+pub mod superset;
 pub mod verify;
+pub mod warehouse;
 
 pub use clickhouse::client as clickhouse_client;
 pub use error::{Error, Result};

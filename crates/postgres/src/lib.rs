@@ -30,6 +30,7 @@ mod snapshot;
 mod sql;
 mod wire;
 
+pub use catalog::comments::{ColumnNotes, TableNotes};
 pub use catalog::server::{RoleFacts, ServerFacts};
 pub use check::{Finding, Severity};
 pub use config::{

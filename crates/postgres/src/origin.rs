@@ -5,15 +5,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use walhouse_change::{
-    BoxFuture, Budget, Lsn, Origin, Result, SlotKind, Snapshot, Source, Survey, SurveyedTable, TableSchema,
+    BoxFuture, Budget, Lsn, Origin, Result, SlotKind, Snapshot, Source, Survey, SurveyedTable, TableName, TableSchema,
 };
 
 use crate::background::{self, Stop};
-use crate::catalog::{server, tables};
+use crate::catalog::{comments, server, tables};
 use crate::check::{self, Finding};
 use crate::endpoint::Endpoint;
 use crate::wire::connection::{Connection, Mode};
-use crate::{Config, Error, PublicationFacts, ServerFacts, SlotFacts, publication, session, slot, snapshot};
+use crate::{
+    Config, Error, PublicationFacts, ServerFacts, SlotFacts, TableNotes, publication, session, slot, snapshot,
+};
 
 /// A Postgres database as a source of changes. Cheap to clone; holds no connection.
 #[derive(Clone)]
@@ -110,6 +112,14 @@ impl Postgres {
     /// The server cannot be reached, or a table that is named does not exist.
     pub async fn tables(&self) -> Result<Vec<SurveyedTable>> {
         self.with_session(|connection, inner, _| surveyed(connection, &inner.config)).await
+    }
+
+    /// Comments and declared types of tables, in name order; a table that is gone is left out.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn notes(&self, relids: Vec<u32>) -> Result<Vec<(TableName, TableNotes)>> {
+        self.with_session(move |connection, _, _| comments::read(connection, &relids)).await
     }
 
     /// Everything that could go wrong, before it does. A server that cannot be reached is a finding too.

@@ -163,6 +163,28 @@ async fn a_slot_is_found_as_it_is() {
 }
 
 #[tokio::test]
+async fn comments_are_read_as_they_were_written() {
+    let db = Db::new("survey_comments").await;
+    db.sql(
+        "CREATE TYPE mood AS ENUM ('good');
+         CREATE TABLE b (id int PRIMARY KEY, price numeric(10, 2) NOT NULL, gone int, how mood);
+         CREATE TABLE a (id int PRIMARY KEY); ALTER TABLE b DROP COLUMN gone;
+         COMMENT ON TABLE b IS 'It''s \"here\"'; COMMENT ON COLUMN b.price IS 'in EUR'",
+    )
+    .await;
+    let origin = db.origin(&["public.*"]);
+    let relids: Vec<u32> = origin.tables().await.unwrap().iter().map(|table| table.schema.relid).collect();
+    let notes = origin.notes(relids).await.unwrap();
+    let [(a, _), (b, notes)] = notes.as_slice() else { panic!("{notes:?}") };
+    assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "b"));
+    assert_eq!(notes.comment.as_deref(), Some("It's \"here\""));
+    let shown: Vec<_> = notes.columns.iter().map(|c| (c.name.as_str(), c.ty.as_str(), c.nullable)).collect();
+    assert_eq!(shown, [("id", "integer", false), ("price", "numeric(10,2)", false), ("how", "public.mood", true)]);
+    assert_eq!(notes.columns.get(1).and_then(|column| column.comment.as_deref()), Some("in EUR"));
+    assert_eq!(origin.notes(Vec::new()).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn generated_columns_are_published_where_updates_need_them() {
     let db = Db::new("survey_generated").await;
     db.sql(
