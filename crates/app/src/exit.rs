@@ -27,6 +27,7 @@ Exit codes:
 Environment:
   WALHOUSE_LOG      what is logged, such as debug, or warn,walhouse_pipeline=debug (default info)
   WALHOUSE_LIBCHDB  the libchdb.so to use instead of the one that is fetched once
+  WALHOUSE_SUPERSET_PASSWORD  the password for `superset provision` and `superset sync`
   PGPASSWORD, PGPASSFILE, PGHOST, PGPORT, PGUSER, PGDATABASE  as for psql";
 
 /// A mistake on the command line that clap cannot see.

@@ -20,6 +20,7 @@ mod selection;
 mod service;
 mod telemetry;
 mod terminal;
+mod warehouse;
 mod wiring;
 
 use std::process::ExitCode;

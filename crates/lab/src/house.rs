@@ -32,6 +32,7 @@ pub struct Builder {
     postgres: String,
     clickhouse_url: Option<String>,
     clickhouse: String,
+    engine: String,
     rest: String,
     environment: Vec<(String, String)>,
 }
@@ -73,6 +74,12 @@ impl Builder {
         self
     }
 
+    /// Further lines of the `[engine]` section.
+    pub fn engine(mut self, lines: &str) -> Self {
+        self.engine = lines.to_owned();
+        self
+    }
+
     /// Whole sections after the others.
     pub fn rest(mut self, sections: &str) -> Self {
         self.rest = sections.to_owned();
@@ -102,8 +109,8 @@ impl Builder {
         let target = self.clickhouse_url.as_ref().map(|url| format!("url = {url:?}\n")).unwrap_or_default();
         let text = format!(
             "[postgres]\nurl = {:?}\n{}\n[clickhouse]\n{target}{}\n[engine]\ndata = \"engine\"\nlisten = \
-             \"127.0.0.1:{engine}\"\n[console]\nlisten = \"127.0.0.1:{console}\"\n{}\n",
-            self.postgres_url, self.postgres, self.clickhouse, self.rest
+             \"127.0.0.1:{engine}\"\n{}\n[console]\nlisten = \"127.0.0.1:{console}\"\n{}\n",
+            self.postgres_url, self.postgres, self.clickhouse, self.engine, self.rest
         );
         fs::write(folder.join("walhouse.toml"), text).attempt("writing walhouse's configuration")?;
         Ok(House {
@@ -135,6 +142,7 @@ impl House {
             postgres: String::new(),
             clickhouse_url: None,
             clickhouse: String::new(),
+            engine: String::new(),
             rest: String::new(),
             environment: Vec::new(),
         }

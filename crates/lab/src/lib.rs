@@ -4,6 +4,7 @@
 //! - [`kafka`]: private Kafka brokers, and real Connect workers with Debezium;
 //! - [`house`]: a walhouse under test, started, frozen and killed;
 //! - [`rembo`]: the sample workload;
+//! - [`dictionary`]: the data dictionary;
 //! - [`superset`]: dashboards in Superset;
 //! - [`warehouse`]: what the target holds, in words;
 //! - [`verify`]: proves that the target is the source;
@@ -15,6 +16,7 @@
 mod cache;
 mod clickhouse;
 mod command;
+pub mod dictionary;
 mod error;
 mod guarded;
 pub mod house;

@@ -4,6 +4,7 @@ mod console;
 mod duration;
 mod rembo;
 mod watch;
+mod superset;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use console::{ConsoleAddress, ConsoleOptions};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use rembo::{Load, RemboCommand, Seed};
 pub(crate) use watch::{Colour, Watch};
+pub(crate) use superset::{Provision, SupersetCommand, Sync};
 
 /// Carries every committed change of a Postgres database into ClickHouse, exactly once
 ///
@@ -115,6 +117,16 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Rembo(RemboCommand),
 
+    /// Write the data dictionary: every table and column, with its types on both sides and what it means
+    ///
+    /// Descriptions are Postgres' own comments (COMMENT ON TABLE, COMMENT ON COLUMN). It is made from
+    /// the live schemas of both sides, so that it is never out of date.
+    Dictionary(Dictionary),
+
+    /// Dashboards in Superset
+    #[command(subcommand)]
+    Superset(SupersetCommand),
+
     /// Print the completions of a shell
     ///
     /// For bash: `walhouse completions bash > ~/.local/share/bash-completion/completions/walhouse`.
@@ -159,6 +171,30 @@ pub(crate) struct Report {
     /// JSON on standard output instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The data dictionary.
+#[derive(Debug, Args)]
+pub(crate) struct Dictionary {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// The document's form
+    #[arg(long, value_enum, default_value_t = DictionaryFormat::Markdown, value_name = "FORMAT")]
+    pub(crate) format: DictionaryFormat,
+
+    /// File to write; without it standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Forms of the data dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DictionaryFormat {
+    /// Markdown, with a table per table
+    Markdown,
+    /// One page that needs nothing from outside
+    Html,
 }
 
 /// The comparison.
@@ -236,6 +272,10 @@ pub(crate) struct Demo {
     /// Stop by itself after this much live load, such as 30s or 5m; otherwise at Ctrl-C
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
+
+    /// Install a Superset from PyPI, once, start it in production mode, and fill it with dashboards
+    #[arg(long)]
+    pub(crate) superset: bool,
 
     /// Use this Postgres instead of a private one; it needs wal_level = logical
     #[arg(long, value_name = "URL")]

@@ -2,11 +2,13 @@
 
 mod check;
 mod demo;
+mod dictionary;
 mod engine;
 mod manual;
 mod rembo;
 mod run;
 mod status;
+pub(crate) mod superset;
 mod teardown;
 pub(crate) mod verify;
 mod watch;
@@ -32,6 +34,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
         Some(Command::Watch(options)) => watch::watch(options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,
+        Some(Command::Dictionary(options)) => dictionary::dictionary(&options)?,
+        Some(Command::Superset(command)) => superset::superset(&command)?,
         Some(Command::Completions { shell }) => manual::completions(shell),
         Some(Command::Man { dir }) => manual::pages(&dir)?,
     }

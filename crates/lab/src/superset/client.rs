@@ -36,6 +36,15 @@ impl Kind {
             Self::Dashboard => "dashboard",
         }
     }
+
+    fn name_column(self) -> &'static str {
+        match self {
+            Self::Database => "database_name",
+            Self::Dataset => "table_name",
+            Self::Chart => "slice_name",
+            Self::Dashboard => "dashboard_title",
+        }
+    }
 }
 
 impl Superset {
@@ -105,6 +114,18 @@ impl Superset {
         Err(Error::Superset { attempt: format!("POST {path}"), cause: refusal(status.as_u16(), &answer) })
     }
 
+    /// A `PUT` of the API, as [`Self::post`].
+    ///
+    /// # Errors
+    /// Superset refuses, or went away.
+    pub async fn put(&mut self, path: &str, body: &Value) -> Result<Value> {
+        let (status, answer) = self.http.put(path, body).await?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(Error::Superset { attempt: format!("PUT {path}"), cause: refusal(status.as_u16(), &answer) })
+    }
+
     /// Deletes an object.
     pub(super) async fn delete(&mut self, kind: Kind, id: i64) -> Result<()> {
         let (status, answer) = self.http.delete(&format!("/api/v1/{}/{id}", kind.name())).await?;
@@ -123,7 +144,9 @@ impl Superset {
         let filter = filter.unwrap_or_default();
         let mut found = Vec::new();
         for page in 0..MAX_PAGES {
-            let query = format!("({filter}order_column:changed_on,order_direction:asc,page:{page},page_size:{PAGE})");
+            // in the order of names, which an import does not change under our feet
+            let order = kind.name_column();
+            let query = format!("({filter}order_column:{order},order_direction:asc,page:{page},page_size:{PAGE})");
             let path = format!("/api/v1/{}/?q={}", kind.name(), super::connection::percent_encoded(&query));
             let attempt = format!("listing the {}s", kind.name());
             let mut answer = self.get(&attempt, &path).await?;

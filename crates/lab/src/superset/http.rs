@@ -86,6 +86,10 @@ impl Http {
         self.send(Method::POST, path, Some(("application/json".to_owned(), body.to_string().into_bytes()))).await
     }
 
+    pub(super) async fn put(&mut self, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
+        self.send(Method::PUT, path, Some(("application/json".to_owned(), body.to_string().into_bytes()))).await
+    }
+
     pub(super) async fn delete(&mut self, path: &str) -> Result<(StatusCode, Value)> {
         self.send(Method::DELETE, path, None).await
     }

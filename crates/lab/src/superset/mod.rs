@@ -20,6 +20,7 @@ mod inventory;
 mod own;
 mod plan;
 mod provision;
+mod reader;
 mod uuid;
 mod words;
 
@@ -29,6 +30,7 @@ pub use connection::Connection;
 pub use own::{ADMIN, Server};
 pub use plan::{Assets, Deployment};
 pub use provision::{Provisioned, Stale, provision, sync};
+pub use reader::try_reader;
 
 /// Who certifies our objects: the badge by which we know them again.
 const OURS: &str = "walhouse";

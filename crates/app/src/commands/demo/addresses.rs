@@ -22,13 +22,22 @@ pub(super) fn forget(folder: &Path) -> Result<()> {
     }
 }
 
-/// Writes the addresses, all at once: a reader never sees half a file.
-pub(super) fn write(folder: &Path, postgres: &str, clickhouse: &str, console: Option<SocketAddr>) -> Result<()> {
-    let addresses = json!({
+/// Writes the addresses, and what else there is to tell, all at once: a reader never sees half a file.
+pub(super) fn write(
+    folder: &Path,
+    postgres: &str,
+    clickhouse: &str,
+    console: Option<SocketAddr>,
+    more: &[(&str, String)],
+) -> Result<()> {
+    let mut addresses = json!({
         "postgres": postgres,
         "clickhouse": clickhouse,
         "console": console.map(|address| format!("http://{address}")),
     });
+    for (key, value) in more {
+        addresses[*key] = json!(value);
+    }
     let draft = folder.join("demo.json.new");
     fs::write(&draft, format!("{addresses:#}\n"))
         .and_then(|()| fs::rename(&draft, file(folder)))

@@ -8,6 +8,7 @@ mod addresses;
 mod finale;
 mod live;
 mod source;
+mod superset;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::service::Service;
 use crate::{exit, progress, runtime, terminal, wiring};
 use finale::Finale;
 use source::Source;
+use superset::Dashboards;
 
 /// Runs the demo until its time is up, or a signal.
 pub(crate) fn demo(options: &Demo) -> Result<ExitCode> {
@@ -34,9 +36,9 @@ pub(crate) fn demo(options: &Demo) -> Result<ExitCode> {
         let mut source = Source::open(&folder, options.postgres.as_deref()).await?;
         let played = play(options, &folder, &source, &stop).await;
         source.close().await;
-        let Some(finale) = played? else { return Ok(ExitCode::SUCCESS) };
+        let Some((finale, dashboards_answer)) = played? else { return Ok(ExitCode::SUCCESS) };
         println!("{finale}");
-        Ok(if finale.is_different() { ExitCode::from(exit::FAILURE) } else { ExitCode::SUCCESS })
+        Ok(if finale.is_different() || !dashboards_answer { ExitCode::from(exit::FAILURE) } else { ExitCode::SUCCESS })
     })
 }
 
@@ -46,12 +48,17 @@ async fn play(
     folder: &std::path::Path,
     source: &Source,
     stop: &CancellationToken,
-) -> Result<Option<Finale>> {
+) -> Result<Option<(Finale, bool)>> {
+    let dashboards = match options.superset {
+        true => Dashboards::start(folder, stop).await?,
+        false => None,
+    };
     source.fill(options.seed).await?;
     if stop.is_cancelled() {
         return Ok(None);
     }
-    let config = Config::load(&source.configure(folder)?)?;
+    let reader = dashboards.as_ref().map(Dashboards::reader);
+    let config = Config::load(&source.configure(folder, reader.unwrap_or_default())?)?;
     // A signal ends the load first, then the service: what was committed is to arrive.
     let end = CancellationToken::new();
     let starting = end.clone();
@@ -63,41 +70,67 @@ async fn play(
         started = Service::start(&config, &console, &end) => started?,
     };
     let Some(service) = started else { return Ok(None) };
-    addresses::write(folder, source.url(), &config.clickhouse.url, service.console())?;
-    let played = with_service(options, source, &config, &service, stop).await;
+    if dashboards.is_none() {
+        addresses::write(folder, source.url(), &config.clickhouse.url, service.console(), &[])?;
+    }
+    let scene = Scene { options, folder, source, config: &config, service: &service, stop };
+    let played = scene.play(dashboards.as_ref()).await;
     end.cancel();
     service.ended().await?;
+    if let Some(dashboards) = dashboards {
+        dashboards.end().await;
+    }
     played
 }
 
-async fn with_service(
-    options: &Demo,
-    source: &Source,
-    config: &Config,
-    service: &Service,
-    stop: &CancellationToken,
-) -> Result<Option<Finale>> {
-    let shown = tokio::spawn(progress::show(service.board()));
-    let live = tokio::select! {
-        biased;
-        () = stop.cancelled() => false,
-        live = live::wait_until_ready(service) => live,
-    };
-    shown.abort();
-    // Its bars go with it.
-    let _ = shown.await;
-    if !live {
-        return Ok(None);
+/// Everything that runs.
+struct Scene<'a> {
+    options: &'a Demo,
+    folder: &'a std::path::Path,
+    source: &'a Source,
+    config: &'a Config,
+    service: &'a Service,
+    stop: &'a CancellationToken,
+}
+
+impl Scene<'_> {
+    async fn play(&self, dashboards: Option<&Dashboards>) -> Result<Option<(Finale, bool)>> {
+        let Self { options, folder, source, config, service, stop } = *self;
+        if !self.is_live().await {
+            return Ok(None);
+        }
+        let clickhouse = wiring::client(config);
+        rembo::views(&clickhouse).await?;
+        if let Some(dashboards) = dashboards {
+            dashboards.provision(config).await?;
+            addresses::write(folder, source.url(), &config.clickhouse.url, service.console(), &dashboards.login())?;
+        }
+        terminal::line(&live::banner(source.url(), &config.clickhouse.url, service.console()));
+        match live::seed_query(&clickhouse).await {
+            Ok(rows) => terminal::line(&rows),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the sample query failed"),
+        }
+        run_load(options, source, service, stop).await?;
+        let answer = match dashboards {
+            Some(dashboards) if !stop.is_cancelled() => dashboards.answer(config).await?,
+            _ => true,
+        };
+        Ok(Some((Finale::compare(source, &clickhouse, stop).await, answer)))
     }
-    let clickhouse = wiring::client(config);
-    rembo::views(&clickhouse).await?;
-    terminal::line(&live::banner(source.url(), &config.clickhouse.url, service.console()));
-    match live::seed_query(&clickhouse).await {
-        Ok(rows) => terminal::line(&rows),
-        Err(error) => tracing::warn!(error = format!("{error:#}"), "the sample query failed"),
+
+    /// Waits until everything is copied; false when that was not to be.
+    async fn is_live(&self) -> bool {
+        let shown = tokio::spawn(progress::show(self.service.board()));
+        let live = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            live = live::wait_until_ready(self.service) => live,
+        };
+        shown.abort();
+        // Its bars go with it.
+        let _ = shown.await;
+        live
     }
-    run_load(options, source, service, stop).await?;
-    Ok(Some(Finale::compare(source, &clickhouse, stop).await))
 }
 
 /// Keeps the load running until the time is up, a signal, or the end of the pipeline.

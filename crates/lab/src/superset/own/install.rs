@@ -5,11 +5,11 @@
 //! name has a digest of that file in it, and a mark in it says that it is complete.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::VERSION;
 use crate::cache::{lock, user_cache};
@@ -62,8 +62,7 @@ pub(super) async fn install() -> Result<Installed> {
         let mut venv = Command::new(&python);
         venv.args(["-m", "venv"]).arg(&folder);
         run(venv, "making a virtual environment for Superset", INSTALL_PYTHON).await?;
-        let pip = folder.clone();
-        tokio::task::spawn_blocking(move || pip_install(&pip)).await.attempt("installing Superset")??;
+        pip_install(&folder).await?;
         fs::write(&mark, b"").attempt("marking Superset as complete")?;
     }
     Ok(Installed { folder })
@@ -80,36 +79,29 @@ async fn python() -> Result<String> {
     Err(Error::MissingProgram { program: "a Python 3.10, 3.11 or 3.12 with venv".into(), install: INSTALL_PYTHON })
 }
 
-/// Runs pip, and counts the packages that it names.
-fn pip_install(folder: &Path) -> Result<()> {
+/// Runs pip, and counts the packages that it names. It ends with us when we stop waiting.
+async fn pip_install(folder: &Path) -> Result<()> {
     const ATTEMPT: &str = "installing Superset from PyPI";
     let constraints = folder.join("constraints.txt");
     fs::write(&constraints, CONSTRAINTS).attempt(ATTEMPT)?;
     let packages = CONSTRAINTS.lines().filter(|line| !line.starts_with('#')).count();
     let errors = folder.join("pip-errors.txt");
-    let mut pip = Command::new(folder.join("bin/pip"));
+    let mut pip = tokio::process::Command::new(folder.join("bin/pip"));
     // What of it is used is compiled when it is used first.
-    pip.args([
-        "install",
-        "--no-deps",
-        "--no-compile",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--progress-bar=off",
-    ]);
-    pip.arg("-r").arg(&constraints);
-    let errors_file = fs::File::create(&errors).attempt(ATTEMPT)?;
-    let mut child = pip.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors_file).spawn().attempt(ATTEMPT)?;
+    pip.args(["install", "--no-deps", "--no-compile", "--no-input", "--disable-pip-version-check"]);
+    pip.arg("--progress-bar=off").arg("-r").arg(&constraints);
+    pip.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(&errors).attempt(ATTEMPT)?);
+    let mut child = pip.kill_on_drop(true).spawn().attempt(ATTEMPT)?;
     let mut progress = Progress::counting("superset", "packages", packages as u64);
     if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            if line.attempt(ATTEMPT)?.starts_with("Collecting ") {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next_line().await.attempt(ATTEMPT)? {
+            if line.starts_with("Collecting ") {
                 progress.advance(1);
             }
         }
     }
-    let status = child.wait().attempt(ATTEMPT)?;
-    if status.success() {
+    if child.wait().await.attempt(ATTEMPT)?.success() {
         return Ok(());
     }
     let output = tail(&fs::read(&errors).unwrap_or_default(), OUTPUT_TAIL_BYTES);

@@ -158,17 +158,12 @@ async fn prepare(installed: &Installed, folder: &Path, password: &str) -> Result
     let mut python = command(installed, "python", folder, 0);
     python.arg(&script).arg(installed.template());
     python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let password = password.to_owned();
-    let output = tokio::task::spawn_blocking(move || -> std::io::Result<std::process::Output> {
-        let mut child = python.spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            writeln!(input, "{password}")?;
-        }
-        child.wait_with_output()
-    })
-    .await
-    .attempt(ATTEMPT)?
-    .attempt(ATTEMPT)?;
+    // It ends with us when we stop waiting.
+    let mut child = tokio::process::Command::from(python).kill_on_drop(true).spawn().attempt(ATTEMPT)?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(format!("{password}\n").as_bytes()).await.attempt(ATTEMPT)?;
+    }
+    let output = child.wait_with_output().await.attempt(ATTEMPT)?;
     if output.status.success() {
         return Ok(());
     }
