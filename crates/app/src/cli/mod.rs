@@ -117,6 +117,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Rembo(RemboCommand),
 
+    /// The state of a running walhouse as a live screen: lag, rates, the last minutes, every table
+    ///
+    /// Reads the console of the walhouse that runs with this configuration. Without a terminal it
+    /// prints a line a second.
+    Top(Top),
+
     /// Write the data dictionary: every table and column, with its types on both sides and what it means
     ///
     /// Descriptions are Postgres' own comments (COMMENT ON TABLE, COMMENT ON COLUMN). It is made from
@@ -171,6 +177,17 @@ pub(crate) struct Report {
     /// JSON on standard output instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The live screen.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// Print this many lines, one a second, instead of the screen
+    #[arg(long, value_name = "N")]
+    pub(crate) lines: Option<u32>,
 }
 
 /// The data dictionary.

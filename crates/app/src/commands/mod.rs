@@ -10,6 +10,7 @@ mod run;
 mod status;
 pub(crate) mod superset;
 mod teardown;
+mod top;
 pub(crate) mod verify;
 mod watch;
 
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
         Some(Command::Watch(options)) => watch::watch(options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,
+        Some(Command::Top(options)) => top::top(&options)?,
         Some(Command::Dictionary(options)) => dictionary::dictionary(&options)?,
         Some(Command::Superset(command)) => superset::superset(&command)?,
         Some(Command::Completions { shell }) => manual::completions(shell),
