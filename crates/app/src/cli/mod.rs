@@ -3,8 +3,8 @@
 mod console;
 mod duration;
 mod rembo;
-mod watch;
 mod superset;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ use crate::telemetry::LogFormat;
 pub(crate) use console::{ConsoleAddress, ConsoleOptions};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use rembo::{Load, RemboCommand, Seed};
-pub(crate) use watch::{Colour, Watch};
 pub(crate) use superset::{Provision, SupersetCommand, Sync};
+pub(crate) use watch::{Colour, Watch};
 
 /// Carries every committed change of a Postgres database into ClickHouse, exactly once
 ///

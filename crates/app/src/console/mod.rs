@@ -22,7 +22,7 @@ use walhouse_server::{Console, Recorder};
 use crate::config::Config;
 use crate::wiring;
 
-pub(crate) use ask::ask;
+pub(crate) use ask::{ask, get};
 
 /// The console of a pipeline with this configuration.
 ///

@@ -13,5 +13,5 @@ mod operate;
 mod program;
 mod reconnects;
 mod seed_faults;
-mod watch;
 mod superset;
+mod watch;
