@@ -36,7 +36,7 @@ mod value;
 pub use catalog::{ColumnFacts, TableFacts, UniqueIndex};
 pub use encoder::{Encoder, SnapshotPart};
 pub use error::{Error, Result};
-pub use java::hash::partition;
+pub use java::hash::{copied_map_order, hash_map_order, partition};
 pub use offset::{Collection, Incremental, KeyPart, MessageKind, Offset, Position, TransactionMark};
 pub use options::{Options, Patterns};
 pub use record::{Record, RecordHeader};

@@ -106,6 +106,26 @@ pub(crate) fn is_without_effect(key: &str) -> bool {
     WITHOUT_EFFECT.contains(&key)
 }
 
+/// Java's names that are translated, or known to have no effect.
+pub(crate) fn is_known(key: &str) -> bool {
+    const TRANSLATED: [&str; 13] = [
+        "buffer.memory",
+        "max.request.size",
+        "receive.buffer.bytes",
+        "sasl.jaas.config",
+        "sasl.kerberos.service.name",
+        "send.buffer.bytes",
+        "ssl.keystore.certificate.chain",
+        "ssl.keystore.key",
+        "ssl.keystore.type",
+        "ssl.truststore.certificates",
+        "ssl.truststore.location",
+        "ssl.truststore.password",
+        "ssl.truststore.type",
+    ];
+    is_without_effect(key) || TRANSLATED.contains(&key)
+}
+
 /// Whether a property's value must not be shown.
 pub(crate) fn is_secret(key: &str) -> bool {
     ["password", "jaas", "secret", ".pem", "keystore.key", "oauthbearer"].iter().any(|part| key.contains(part))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
 use crate::client::error::{Error, Result};
 use crate::client::java::{self, Role};
@@ -52,6 +53,22 @@ impl Properties {
         self.0.keys().map(String::as_str).filter(|key| java::is_without_effect(key)).collect()
     }
 
+    /// Without those that no client knows, and the names of these: Java clients say that they are unused and go on.
+    #[must_use]
+    pub fn without_unknown(mut self) -> (Self, Vec<String>) {
+        let unknown = |key: &&String| {
+            let mut config = ClientConfig::new();
+            config.set(key.as_str(), "");
+            let error = config.create_native_config().err();
+            let no_such = |text: &str| text.contains("No such configuration property");
+            matches!(error, Some(KafkaError::ClientConfig(_, text, _, _)) if no_such(&text))
+        };
+        let known = |key: &&String| java::is_known(key);
+        let unknown: Vec<String> = self.0.keys().filter(|key| !known(key) && unknown(key)).cloned().collect();
+        self.0.retain(|key, _| !unknown.contains(key));
+        (self, unknown)
+    }
+
     /// Whether they can be used, for a message before anything is started.
     ///
     /// # Errors
@@ -91,12 +108,12 @@ pub(crate) fn property(key: &str, problem: impl Into<String>) -> Error {
 }
 
 /// The library's complaint about a property; its text may repeat the value, which is left out for secrets.
-pub(crate) fn property_error(error: &rdkafka::error::KafkaError) -> Error {
+pub(crate) fn property_error(error: &KafkaError) -> Error {
     match error {
-        rdkafka::error::KafkaError::ClientConfig(_, text, key, _) if java::is_secret(key) => {
+        KafkaError::ClientConfig(_, text, key, _) if java::is_secret(key) => {
             property(key, if text.contains("No such") { "no such property" } else { "its value cannot be used" })
         }
-        rdkafka::error::KafkaError::ClientConfig(_, text, key, _) => property(key, super::error::lower(text)),
+        KafkaError::ClientConfig(_, text, key, _) => property(key, super::error::lower(text)),
         other => property("(client)", super::error::lower(&other.to_string())),
     }
 }
@@ -124,5 +141,8 @@ mod tests {
         let error = Properties::new("b:9092").with("linger.ms", "soon").check().unwrap_err();
         assert!(error.to_string().starts_with("client property linger.ms: "), "{error}");
         assert!(Properties::new(" ").check().is_err());
+        let java = Properties::new("b:9092").with("lingre.ms", "5").with("buffer.memory", "1").with("linger.ms", "x");
+        let (known, unknown) = java.without_unknown();
+        assert_eq!((unknown, known.get("linger.ms")), (vec!["lingre.ms".to_owned()], Some("x")));
     }
 }

@@ -7,12 +7,22 @@ fn string_hash(text: &str) -> u32 {
 
 /// Puts entries (already without duplicates, in insertion order) into the order in which a
 /// `java.util.HashMap` that grew from its default size gives them.
-pub(crate) fn hash_map_order<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
+pub fn hash_map_order<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
     let mut capacity = 16usize;
     // A map doubles when it holds more than three quarters of its capacity.
     while entries.len() * 4 > capacity * 3 {
         capacity *= 2;
     }
+    bucket_order(entries, capacity, key);
+}
+
+/// The same for a `java.util.HashMap` that was made as a copy of these entries: it begins with room for them.
+pub fn copied_map_order<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
+    let room = entries.len() * 4 / 3 + 1;
+    bucket_order(entries, room.next_power_of_two(), key);
+}
+
+fn bucket_order<T>(entries: &mut [T], capacity: usize, key: impl Fn(&T) -> &str) {
     entries.sort_by_key(|entry| {
         let hash = string_hash(key(entry));
         (hash ^ hash >> 16) as usize & (capacity - 1)
