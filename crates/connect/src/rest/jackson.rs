@@ -31,19 +31,36 @@ pub(crate) fn create_request(body: &[u8]) -> Result<Option<CreateRequest>, Strin
         other => return Err(reader.mismatch(&other, REQUEST, REQUEST)),
     };
     let mut request = CreateRequest::default();
+    let unknown_field = |name: &str, place: Place| {
+        format!(
+            "Unrecognized field \"{name}\" (class {REQUEST}), not marked as ignorable (2 known properties: \"config\", \
+             \"name\"])\n{} (through reference chain: {REQUEST}[\"{name}\"])",
+            place.text()
+        )
+    };
     let mut unknown = None;
+    let mut seen = (false, false);
     let mut first = true;
     while let Some(name) = reader.member(start, std::mem::take(&mut first))? {
         let Some(token) = reader.value()? else { return Err(reader.end_within()) };
         let chained = |message: String| format!("{message} (through reference chain: {REQUEST}[\"{name}\"])");
         match name.as_str() {
-            "name" => request.name = reader.text(&token).map_err(chained)?,
+            "name" => {
+                seen.0 = true;
+                request.name = reader.text(&token).map_err(chained)?;
+            }
             "config" => {
+                seen.1 = true;
                 let config = reader.map(&token, &format!("{REQUEST}[\"config\"]->"));
                 request.config = config.map_err(|error| match error {
                     MapError::Complete(message) => message,
                     MapError::Plain(message) => chained(message),
                 })?;
+            }
+            // Once it has both, Jackson has made the object, and stumbles at the next name at once.
+            _ if seen == (true, true) => {
+                reader.at += usize::from(matches!(token, Token::Text(_)));
+                return Err(unknown_field(&name, reader.place()));
             }
             _ => {
                 reader.skip(&token)?;
@@ -52,11 +69,7 @@ pub(crate) fn create_request(body: &[u8]) -> Result<Option<CreateRequest>, Strin
         }
     }
     match unknown {
-        Some(name) => Err(format!(
-            "Unrecognized field \"{name}\" (class {REQUEST}), not marked as ignorable (2 known properties: \"config\", \
-             \"name\"])\n{} (through reference chain: {REQUEST}[\"{name}\"])",
-            reader.here()
-        )),
+        Some(name) => Err(unknown_field(&name, reader.place())),
         None => Ok(Some(request)),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use walhouse_kafka::client::Properties;
-use walhouse_kafka::hash_map_order;
+use walhouse_kafka::copied_map_order;
 
 use crate::error::Result;
 use crate::map::ConfigMap;
@@ -61,7 +61,7 @@ impl Configs {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut names = self.follower.with(|state| state.configs.keys().cloned().collect::<Vec<String>>());
-        hash_map_order(&mut names, String::as_str);
+        copied_map_order(&mut names, String::as_str);
         names
     }
 

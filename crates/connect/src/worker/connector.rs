@@ -50,7 +50,8 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Starts the actor of a connector; it ends when the sender is dropped, or after `Delete` and `Shutdown`.
+    /// Starts the actor of a connector; it ends when the sender is dropped, or after `Shutdown`. A connector that was
+    /// removed keeps it: another of the same name is made by it, after the former one is gone.
     pub(crate) fn spawn(
         name: String,
         around: Surroundings,
@@ -115,14 +116,9 @@ impl Actor {
             Command::Delete(reply) => {
                 let _ = reply.send(configs.remove_connector(&self.name).await);
                 self.forget().await;
-                return false;
             }
             Command::Sync => {
-                if configs.connector(&self.name).is_none() {
-                    self.forget().await;
-                    return false;
-                }
-                self.sync().await;
+                if configs.connector(&self.name).is_some() { self.sync().await } else { self.forget().await }
             }
             Command::Shutdown(done) => {
                 self.stop_task().await;
@@ -265,6 +261,9 @@ impl Actor {
             self.connector_status(State::Unassigned, None).await;
         }
         let statuses = &self.around.stores.statuses;
+        if statuses.connector(&self.name).is_none() && statuses.tasks(&self.name).is_empty() {
+            return;
+        }
         for number in statuses.tasks(&self.name).into_keys() {
             self.put_task_status(number, None).await;
         }
