@@ -2,13 +2,15 @@
 //!
 //! - copy: the rate of the initial copy against `COPY t TO STDOUT (FORMAT binary)` read by psql into /dev/null;
 //! - stream: rows that lie in the log already, against `pg_recvlogical` with pgoutput into /dev/null;
-//! - latency: commit to visible, at a steady rate of single-row transactions.
+//! - latency: commit to visible, at a steady rate of single-row transactions;
+//! - kafka: `walhouse connect` against real Connect workers with Debezium; only when asked for, see [`kafka`].
 //!
 //! Each figure is a whole process seen from outside: the clock starts when walhouse (or psql, or pg_recvlogical) is
 //! started and stops when the last row is visible (or the program ends). Copy and stream are run in turn with their
 //! baseline and the medians are compared, the copy after a run of each that does not count. Results go to `target/bench/<name>.json` as well.
 
 mod copy;
+mod kafka;
 mod latency;
 mod stream;
 
@@ -47,6 +49,8 @@ pub(crate) struct Options {
     /// Runs of each side; medians are compared
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    #[command(flatten)]
+    kafka: kafka::KafkaOptions,
     /// Measure the debug build (figures mean nothing then; CI checks that the command works)
     #[arg(long)]
     debug: bool,
@@ -57,6 +61,7 @@ enum Which {
     Copy,
     Stream,
     Latency,
+    Kafka,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
@@ -71,6 +76,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     if wanted(Which::Latency) {
         let duration = Duration::from_secs(options.latency_seconds);
         report("latency", &latency::run(&program, options.latency_rate, duration).await?)?;
+    }
+    // It takes minutes and a Java.
+    if options.only == Some(Which::Kafka) {
+        let duration = Duration::from_secs(options.latency_seconds);
+        report("kafka", &kafka::run(&program, &options.kafka, duration).await?)?;
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ fn options(number: u64) -> Config {
         ("walhouse.oddities", "true".to_owned()),
         ("topic.creation.default.replication.factor", "1".to_owned()),
         ("topic.creation.default.partitions", "3".to_owned()),
-        ("provide.transaction.metadata", (number % 2 == 0).to_string()),
+        ("provide.transaction.metadata", number.is_multiple_of(2).to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec()
