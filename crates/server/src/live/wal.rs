@@ -25,7 +25,7 @@ impl Forecast {
             self.seen.pop_front();
         }
         let growth = self.growth();
-        let first = facts.and_then(|facts| first_limit(facts));
+        let first = facts.and_then(first_limit);
         let full_in_seconds = first.and_then(|(limit, _)| {
             let room = limit.saturating_sub(retained_bytes) as f64;
             (growth > 0.0).then(|| room / growth)

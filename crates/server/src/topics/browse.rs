@@ -276,7 +276,10 @@ fn is_of_key(record: &Record, text: &str, exact: bool) -> bool {
     let payload = found.get("payload").filter(|_| found.get("schema").is_some()).unwrap_or(&found);
     let says = |value: &serde_json::Value| match value {
         serde_json::Value::String(value) => value == text,
-        other => other.to_string() == text,
+        other => {
+            let printed = other.to_string();
+            printed == text
+        }
     };
     let same = serde_json::from_str::<serde_json::Value>(text).is_ok_and(|wanted| wanted == *payload);
     same || says(payload) || payload.as_object().is_some_and(|fields| fields.values().any(says))

@@ -102,7 +102,10 @@ impl Field {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(Value::String(text)), Some(wanted)) => text == wanted,
-            (Some(other), Some(wanted)) => other.to_string() == *wanted,
+            (Some(other), Some(wanted)) => {
+                let printed = other.to_string();
+                printed == *wanted
+            }
         }
     }
 }
