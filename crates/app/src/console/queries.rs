@@ -1,7 +1,9 @@
 //! A user's SQL, read-only by the engine's own doing.
 //!
 //! The request carries `readonly = 1`: the server refuses whatever is not a read, and the text
-//! cannot change a setting, the limits included. They hold twice, there and here.
+//! cannot change a setting, the limits included. They hold twice, there and here. What ClickHouse
+//! counts as a read and is none to us (KILL QUERY would end the pipeline's inserts) is refused by
+//! its first word.
 
 use std::time::Duration;
 
@@ -21,6 +23,9 @@ const MOST_BYTES: usize = 64 << 20;
 const MOST_MEMORY: &str = "4000000000";
 /// After the server should have ended it by itself.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// With what a statement that reads begins.
+const READS: [&str; 8] = ["SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"];
 
 /// The target as users ask it.
 pub(super) struct Reader {
@@ -57,6 +62,11 @@ impl Reader {
     }
 
     async fn answer(&self, request: &QueryRequest) -> Result<Vec<u8>> {
+        let word = first_word(&request.sql);
+        if !READS.iter().any(|read| read.eq_ignore_ascii_case(word)) {
+            let failure = Failure::new(FailureKind::Refused, "the console only reads");
+            return Err(failure.advise(format!("begin with one of {}", READS.join(", "))));
+        }
         let seconds = request.timeout.as_secs().max(1).to_string();
         let rows = (request.max_rows + 1).to_string();
         let settings = [
@@ -119,6 +129,23 @@ impl Queries for Reader {
     }
 }
 
+/// The first word after comments and parentheses.
+fn first_word(sql: &str) -> &str {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start_matches(|char: char| char.is_whitespace() || char == '(');
+        rest = if let Some(comment) = rest.strip_prefix("--").or_else(|| rest.strip_prefix('#')) {
+            comment.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest)
+        } else {
+            break;
+        };
+    }
+    let end = rest.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
 fn read(answer: &[u8], request: &QueryRequest) -> Result<QueryReply> {
     let answer: Answer = serde_json::from_slice(answer).map_err(|_| {
         let failure = Failure::new(FailureKind::Invalid, "the answer is not in the form that was asked for");
@@ -137,4 +164,19 @@ fn read(answer: &[u8], request: &QueryRequest) -> Result<QueryReply> {
         bytes_read: answer.statistics.bytes_read,
         elapsed_ms: answer.statistics.elapsed * 1000.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_tells_a_read() {
+        for sql in ["SELECT 1", " (select 1)", "-- KILL\nWITH x AS (SELECT 1) SELECT 1", "/* a */ # b\nshow tables"] {
+            assert!(READS.iter().any(|read| read.eq_ignore_ascii_case(first_word(sql))), "{sql}");
+        }
+        for sql in ["", "KILL QUERY WHERE 1", "/* SELECT", "-- SELECT", "SYSTEM x", "SELECTED", "\u{e9}SELECT 1"] {
+            assert!(!READS.iter().any(|read| read.eq_ignore_ascii_case(first_word(sql))), "{sql}");
+        }
+    }
 }

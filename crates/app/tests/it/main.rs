@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
 mod bad_input;
+mod console;
 mod copy_and_stream;
 mod demo;
 mod exactly_once;

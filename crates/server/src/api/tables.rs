@@ -41,7 +41,8 @@ pub struct TableRow {
     pub view: Option<String>,
     /// Where it is.
     pub phase: TablePhase,
-    /// Rows in the target, once known.
+    /// Rows in the target, once known: an upper bound, since deleted rows and older versions count
+    /// until they are merged away.
     pub rows: Option<u64>,
     /// Bytes on the target's disk, once known.
     pub bytes: Option<u64>,

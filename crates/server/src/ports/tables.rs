@@ -15,7 +15,8 @@ pub struct TableSize {
     pub target: String,
     /// The view of the current state.
     pub view: String,
-    /// Rows of the current state, deleted ones included until they are merged away.
+    /// Rows of the current state, as the target's parts count them: deleted rows and older versions are
+    /// in it until they are merged away.
     pub rows: Option<u64>,
     /// Bytes on disk, of all that belongs to the table.
     pub bytes: Option<u64>,
