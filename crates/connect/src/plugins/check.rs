@@ -79,7 +79,7 @@ pub(crate) async fn check(worker: &Worker, config: &ConfigMap) -> Result<Checked
     ours(worker, &values, &mut options);
     nulls(config, &mut options);
     let sound = |name: &&str| options.iter().any(|option| option.name == **name && option.errors.is_empty());
-    if CONNECTION.iter().all(|name| sound(&name)) {
+    if CONNECTION.iter().all(sound) {
         for fault in worker.runner().check(&values).await {
             push(&mut options, &fault.option, fault.message);
         }
@@ -135,7 +135,7 @@ fn overrides(config: &BTreeMap<String, String>, options: &mut Vec<Checking>) {
 
 /// What the encoder refuses or leaves out beyond Debezium's own rules. Options of transformations are not checked, as
 /// in Connect: a task says what is wrong with them.
-fn ours(worker: &Worker, config: &BTreeMap<String, String>, options: &mut Vec<Checking>) {
+fn ours(worker: &Worker, config: &BTreeMap<String, String>, options: &mut [Checking]) {
     use walhouse_kafka::{Error, Options};
     match Options::parse(config, worker.settings().properties()) {
         Ok(parsed) => {
