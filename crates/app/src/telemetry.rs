@@ -1,5 +1,7 @@
 //! The log: structured lines on standard error.
 
+use std::sync::OnceLock;
+
 use anyhow::Result;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -38,11 +40,34 @@ pub(crate) fn init(format: LogFormat) -> Result<()> {
         LogFormat::Json => true,
     };
     if json {
-        subscriber.json().flatten_event(true).init();
+        let subscriber = subscriber.json().flatten_event(true).with_filter_reloading();
+        let handle = subscriber.reload_handle();
+        let _ = RELOAD.set(Box::new(move |filter| drop(handle.reload(filter))));
+        subscriber.init();
     } else {
-        subscriber.with_target(false).with_ansi(terminal::is_watched()).init();
+        let subscriber = subscriber.with_target(false).with_ansi(terminal::is_watched()).with_filter_reloading();
+        let handle = subscriber.reload_handle();
+        let _ = RELOAD.set(Box::new(move |filter| drop(handle.reload(filter))));
+        subscriber.init();
     }
     Ok(())
+}
+
+/// Puts another filter in place of the one that was started with.
+static RELOAD: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
+
+/// Logs at another level from now on: one of ours, or of Java's logging.
+pub(crate) fn set_level(level: &str) {
+    let level = match level.to_ascii_uppercase().as_str() {
+        "OFF" | "FATAL" | "ERROR" => "error",
+        "WARN" => "warn",
+        "DEBUG" => "debug",
+        "TRACE" | "ALL" => "trace",
+        _ => "info",
+    };
+    if let (Some(reload), Ok(filter)) = (RELOAD.get(), filter(Some(level))) {
+        reload(filter);
+    }
 }
 
 /// A bare level is meant for us; the libraries keep theirs.

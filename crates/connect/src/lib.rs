@@ -20,6 +20,7 @@ mod worker;
 
 pub use error::{Error, Result};
 pub use map::ConfigMap;
-pub use rest::{LevelSetter, Rest};
+pub use rest::{Api, LevelSetter, Rest};
 pub use store::{Configs, Connector, Offsets, State, Status, Statuses, Stores, TargetState, TopicUse};
+pub use worker::read_properties;
 pub use worker::{DEFAULT_GROUP, DEFAULT_LISTEN, Fault, InternalTopic, PostgresRunner, Runner, Settings, Worker};

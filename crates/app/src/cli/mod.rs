@@ -1,5 +1,6 @@
 //! The command line. Its `--help` is the manual.
 
+mod connect;
 mod console;
 mod duration;
 mod rembo;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit;
 use crate::telemetry::LogFormat;
 
+pub(crate) use connect::Connect;
 pub(crate) use console::{ConsoleAddress, ConsoleOptions};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use rembo::{Load, RemboCommand, Seed};
@@ -112,6 +114,15 @@ pub(crate) enum Command {
     /// unwrapped. Joins no consumer group and commits nothing, so no consumer notices. Follows until
     /// Ctrl-C, unless --no-follow or --count ends it.
     Watch(Watch),
+
+    /// Run connectors as a Kafka Connect worker with Debezium does, with its REST API
+    ///
+    /// Takes the place of a worker of Kafka Connect 3.5 with Debezium 2.4: the same topics of
+    /// configurations, offsets and statuses, the same REST API, the same messages. Stop that one,
+    /// start this one with its group.id, and it goes on where the other stopped; and back.
+    ///
+    /// SIGTERM or SIGINT ends it in order: what was sent is acknowledged and its offset stored.
+    Connect(Connect),
 
     /// The sample workload "rembo"
     #[command(subcommand)]

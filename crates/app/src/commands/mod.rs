@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod check;
+mod connect;
 mod demo;
 mod dictionary;
 mod engine;
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Verify(options)) => return verify::verify(&options),
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
         Some(Command::Watch(options)) => watch::watch(options)?,
+        Some(Command::Connect(options)) => connect::connect(&options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,
         Some(Command::Top(options)) => top::top(&options)?,
         Some(Command::Dictionary(options)) => dictionary::dictionary(&options)?,

@@ -78,8 +78,8 @@ pub(crate) async fn check(worker: &Worker, config: &ConfigMap) -> Result<Checked
     overrides(&values, &mut options);
     ours(worker, &values, &mut options);
     nulls(config, &mut options);
-    let sound = |name: &&str| options.iter().any(|option| option.name == **name && option.errors.is_empty());
-    if CONNECTION.iter().all(sound) {
+    let sound = |name: &str| options.iter().any(|option| option.name == name && option.errors.is_empty());
+    if CONNECTION.iter().all(|name| sound(name)) {
         for fault in worker.runner().check(&values).await {
             push(&mut options, &fault.option, fault.message);
         }

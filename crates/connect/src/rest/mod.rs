@@ -14,10 +14,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::response::Response;
+use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +42,41 @@ pub struct Rest {
     address: SocketAddr,
 }
 
-/// What a request can reach.
+/// Connect's API over a worker, without its address: what HTTP requests and a console in the same process ask. Cheap to
+/// clone.
 #[derive(Clone)]
-struct Api {
+pub struct Api {
     worker: Worker,
     loggers: Arc<Loggers>,
+}
+
+impl Api {
+    /// Over this worker. `levels` is told when somebody sets the level of a logger.
+    #[must_use]
+    pub fn new(worker: Worker, levels: Option<LevelSetter>) -> Self {
+        Self { worker, loggers: Arc::new(Loggers::new(levels)) }
+    }
+
+    /// Answers one request as over HTTP: the status, and the body where there is one. `path` is encoded, and may have a
+    /// query; `body` is JSON.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Json>) -> (u16, Option<Json>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())));
+        let reply = match request {
+            Ok(request) => dispatch(self, request).await.unwrap_or_else(Reply::from),
+            Err(_) => Problem::bare(404).into(),
+        };
+        reply.into_parts()
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("worker", &self.worker).finish_non_exhaustive()
+    }
 }
 
 impl Rest {
@@ -69,12 +100,11 @@ impl Rest {
         self.address
     }
 
-    /// Serves until told to stop. `levels` is told when somebody sets the level of a logger.
+    /// Serves until told to stop.
     ///
     /// # Errors
     /// The socket failed.
-    pub async fn serve(self, worker: Worker, levels: Option<LevelSetter>, stop: CancellationToken) -> Result<()> {
-        let api = Api { worker, loggers: Arc::new(Loggers::new(levels)) };
+    pub async fn serve(self, api: Api, stop: CancellationToken) -> Result<()> {
         let router = Router::new().fallback(answer).with_state(api);
         let served = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned());
         let address = self.address.to_string();
@@ -90,10 +120,7 @@ impl fmt::Debug for Rest {
 
 async fn answer(State(api): State<Api>, request: Request) -> Response {
     let method = request.method().clone();
-    let reply = match dispatch(&api, request).await {
-        Ok(reply) => reply,
-        Err(problem) => problem.into(),
-    };
+    let reply = dispatch(&api, request).await.unwrap_or_else(Reply::from);
     reply.into_response(method == Method::HEAD)
 }
 

@@ -36,6 +36,11 @@ impl Reply {
         Self { location: Some(location), ..self }
     }
 
+    /// Status, and the body where it is JSON.
+    pub(super) fn into_parts(self) -> (u16, Option<Json>) {
+        (self.status, serde_json::from_str(&self.body).ok())
+    }
+
     pub(super) fn into_response(self, head: bool) -> Response {
         let length = self.body.len();
         let mut response = Response::new(if head { Body::empty() } else { Body::from(self.body) });

@@ -105,9 +105,9 @@ impl Actor {
                 self.restart(include_tasks, only_failed, reply).await;
             }
             Command::RestartTask(reply) => {
-                let _ = reply.send(Ok(()));
                 self.stop_task().await;
                 self.sync().await;
+                let _ = reply.send(Ok(()));
             }
             Command::ResetTopics(reply) => {
                 self.reported.reset();
@@ -118,7 +118,11 @@ impl Actor {
                 self.forget().await;
             }
             Command::Sync => {
-                if configs.connector(&self.name).is_some() { self.sync().await } else { self.forget().await }
+                if configs.connector(&self.name).is_some() {
+                    self.sync().await
+                } else {
+                    self.forget().await
+                }
             }
             Command::Shutdown(done) => {
                 self.stop_task().await;
@@ -228,7 +232,6 @@ impl Actor {
                 return;
             }
         }
-        let _ = reply.send(Ok(()));
         if task {
             self.stop_task().await;
         }
@@ -243,6 +246,7 @@ impl Actor {
             self.ended_with = None;
         }
         self.sync().await;
+        let _ = reply.send(Ok(()));
     }
 
     /// Ends the task and says so.

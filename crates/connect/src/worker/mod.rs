@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::map::ConfigMap;
 use crate::store::{Stores, TargetState};
 
+pub use properties::parse as read_properties;
 pub(crate) use providers::Providers;
 pub use runner::{Fault, PostgresRunner, Runner};
 pub use settings::{DEFAULT_GROUP, DEFAULT_LISTEN, InternalTopic, Settings};

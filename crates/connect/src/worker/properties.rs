@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Reads `name=value` lines; later ones win.
+/// Reads the `name=value` lines of a properties file; later ones win.
 #[must_use]
-pub(crate) fn parse(text: &str) -> BTreeMap<String, String> {
+pub fn parse(text: &str) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

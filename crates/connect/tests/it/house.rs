@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
-use walhouse_connect::{Rest, Runner, Settings, Worker};
+use walhouse_connect::{Api, Rest, Runner, Settings, Worker};
 use walhouse_lab::kafka::Broker;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -64,7 +64,7 @@ impl House {
         let address = rest.address().to_string();
         let worker = Worker::start(parsed, address.clone(), runner).await.unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(rest.serve(worker.clone(), None, stop.clone()));
+        tokio::spawn(rest.serve(Api::new(worker.clone(), None), stop.clone()));
         let mut active = worker.active();
         tokio::time::timeout(Duration::from_secs(30), active.wait_for(|active| *active)).await.unwrap().unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -94,10 +94,6 @@ impl House {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call("GET", path, None, &[]).await
-    }
-
-    pub(crate) async fn put(&self, path: &str, body: &Json) -> Answer {
-        self.call("PUT", path, Some(&body.to_string()), &[("content-type", "application/json")]).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Json) -> Answer {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use walhouse_connect::PostgresRunner;
 use walhouse_lab::postgres::Server;
 
 use crate::fake::Fake;
@@ -31,7 +30,6 @@ async fn the_recorded_transcript_is_answered_alike() {
         .batch_execute("CREATE TABLE orders (id int PRIMARY KEY, v text); INSERT INTO orders VALUES (1, 'a')")
         .await
         .unwrap();
-    let _ = PostgresRunner;
     let house = House::start(Arc::new(Fake), "").await;
     let port = postgres.port().to_string();
     let ours = |text: &str| text.replace("21032", &port).replace("127.0.0.1:21083", &house.address);
@@ -56,6 +54,10 @@ async fn the_recorded_transcript_is_answered_alike() {
         let body = call["request_body"].as_str().map(ours);
         let answer = answer(&house, &call, body.as_deref(), &expected).await;
         calls += 1;
+        if label == "topic.creation half" {
+            // The recorder removed this one on the side.
+            house.call("DELETE", "/connectors/x", None, &[]).await;
+        }
         let known = DIFFERENT.iter().any(|(name, _)| *name == label);
         if !known && let Some(fault) = difference(&expected, &answer) {
             faults.push(format!("{label}: {} {}\n  {fault}", text("method"), text("path")));
@@ -126,7 +128,7 @@ fn difference(expected: &Answer, answer: &Answer) -> Option<String> {
         let from = (0..=at.saturating_sub(60)).rev().find(|at| one.is_char_boundary(*at)).unwrap_or(0);
         format!(
             "from byte {from}\n    expected {}\n         got {}",
-            cut(&one[from..]),
+            cut(one.get(from..).unwrap_or_default()),
             cut(other.get(from..).unwrap_or_default())
         )
     })
