@@ -150,8 +150,11 @@ const SALES: &str = "view_sales_last_rec s LEFT JOIN view_customer_last_rec c ON
                      LEFT JOIN view_employees_last_rec e ON s.employee_id = e.employee_id \
                      LEFT JOIN view_sales_territory_last_rec t ON s.sales_territory_id = t.sales_territory_id";
 
-/// What each chart is to show: its columns, and plain SQL for it (per query of the chart).
-fn expected() -> Vec<(&'static str, Vec<(&'static [&'static str], String)>)> {
+/// The columns of one query of a chart, and plain SQL for the same.
+type Plain = (&'static [&'static str], String);
+
+/// What each chart is to show, per query of the chart.
+fn expected() -> Vec<(&'static str, Vec<Plain>)> {
     const MONTH: &str = "toUnixTimestamp(toDateTime(toStartOfMonth(order_date), 'UTC')) * 1000 AS order_month";
     const RINGS: &str = "toString(toYear(order_date)) AS order_year, sales_territory_country AS sales_country, \
                          sales_territory_city AS sales_city, gender AS customer_gender";
