@@ -39,7 +39,8 @@ impl TableFacts {
     }
 
     /// Names of the key's columns: the primary key, or else the first usable unique index.
-    pub(crate) fn key(&self) -> &[String] {
+    #[must_use]
+    pub fn key(&self) -> &[String] {
         if !self.primary_key.is_empty() {
             return &self.primary_key;
         }

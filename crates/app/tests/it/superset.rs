@@ -379,7 +379,8 @@ async fn sync_follows_the_tables(demo: &Demo, superset: &mut Superset) {
     arrived.await.unwrap();
     let (code, text) = demo.superset("sync", &demo.config(), &["--json"]);
     assert_eq!(code, Some(0), "{text}");
-    let done: Value = serde_json::from_str(&text).unwrap();
+    // Log lines follow the report.
+    let done: Value = serde_json::Deserializer::from_str(&text).into_iter().next().unwrap().unwrap();
     assert_eq!(done["changes"]["view_employees_last_rec"], json!(["column nickname added"]), "{text}");
     let listed = superset.get("listing", "/api/v1/dataset/?q=(page_size:100)").await.unwrap();
     let datasets = listed["result"].as_array().unwrap();

@@ -428,6 +428,10 @@ impl Encoder {
 
     /// A record was made: where we are is where it was.
     fn produced(&mut self) {
+        if self.position.lsn.is_none() {
+            // A heartbeat before anything else.
+            return;
+        }
         let produced = self.produced.get_or_insert_default();
         (produced.position, produced.snapshot) = (self.position, self.in_snapshot);
         if self.options.transaction_metadata {

@@ -1,5 +1,7 @@
 //! Rows of a snapshot.
 
+use std::ops::Range;
+
 use walhouse_change::{Change, ChangeBatch, Lsn};
 
 use super::{Encoder, Event};
@@ -32,8 +34,22 @@ impl Encoder {
     /// # Errors
     /// As [`Self::encode`].
     pub fn snapshot(&mut self, batch: &ChangeBatch, part: SnapshotPart, out: &mut Vec<Record>) -> Result<()> {
+        self.snapshot_rows(batch, 0..batch.len(), part, out)
+    }
+
+    /// The records of some of its rows.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn snapshot_rows(
+        &mut self,
+        batch: &ChangeBatch,
+        rows: Range<usize>,
+        part: SnapshotPart,
+        out: &mut Vec<Record>,
+    ) -> Result<()> {
         let count = batch.len();
-        for (index, change) in batch.changes().iter().enumerate() {
+        for (index, change) in batch.changes().iter().enumerate().take(rows.end).skip(rows.start) {
             let Change::Row(change) = change else { continue };
             let first = part.starts && index == 0;
             let last = part.ends && index + 1 == count;

@@ -95,22 +95,20 @@ pub struct Options {
 }
 
 /// Options that Debezium knows, that would change messages, and that nothing here acts on.
-const NOT_IMPLEMENTED: [&str; 8] = [
+const NOT_IMPLEMENTED: [&str; 7] = [
     "converters",
     "post.processors",
     "sourceinfo.struct.maker",
     "topic.naming.strategy",
     "xmin.fetch.interval.ms",
-    "event.processing.failure.handling.mode",
     "notification.enabled.channels",
     "custom.sanitize.pattern",
 ];
 
 /// Values of those options that ask for nothing beyond what is done anyway.
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 5] = [
     "",
     "0",
-    "fail",
     "io.debezium.schema.SchemaTopicNamingStrategy",
     "io.debezium.connector.postgresql.PostgresSourceInfoStructMaker",
     "log",
@@ -183,6 +181,12 @@ impl Options {
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The columns that `message.key.columns` gives a table as its key.
+    #[must_use]
+    pub fn key_columns(&self, table: &walhouse_change::TableName) -> Option<&[String]> {
+        self.columns.key(table)
     }
 
     /// Whether the connector takes this table's changes.
