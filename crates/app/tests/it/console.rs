@@ -71,15 +71,11 @@ impl<'a> Page<'a> {
     async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + VISIBLE;
         loop {
-            // Between two plans a table is not on the board for a moment.
-            let answer = self.send("GET", path, &Value::Null).await;
-            if answer.code == 200 {
-                let found = answer.json();
-                if wanted(&found) {
-                    return found;
-                }
+            let found = self.get(path).await;
+            if wanted(&found) {
+                return found;
             }
-            assert!(Instant::now() < deadline, "{path} stays {}; log: {}", answer.body, self.pipe.house.log_tail());
+            assert!(Instant::now() < deadline, "{path} stays {found:#}; log: {}", self.pipe.house.log_tail());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

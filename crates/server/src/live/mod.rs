@@ -1,6 +1,6 @@
 //! What is true now: a frame a second, for every reader.
 //!
-//! One task reads the status board once a second and makes a frame of it: the overview, the rows
+//! One task reads the status board once a second, and when tables come or go, and makes a frame of it: the overview, the rows
 //! of the tables, a point of the last hour. Readers take the newest frame; followers get what
 //! changed through a bounded channel that drops what a slow one does not fetch. So neither the
 //! number of browsers nor their speed reaches the pipe.
@@ -96,7 +96,12 @@ impl Live {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
+            let shown = self.frame().tables.len();
+            tokio::select! {
+                _ = tick.tick() => {}
+                // Who was told of a table asks for it at once.
+                _ = board.wait_for(|status| status.tables.len() != shown) => {}
+            }
             let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
             self.show(sampler.sample(&board.read(), &facts, now_ms()));
         }

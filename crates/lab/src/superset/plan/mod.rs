@@ -6,7 +6,7 @@ mod starter;
 mod tables;
 
 use super::chart::Chart;
-use super::dashboard::Dashboard;
+use super::dashboard::{Dashboard, Filter};
 use super::dataset::Dataset;
 use super::uuid;
 use crate::warehouse::Warehouse;
@@ -79,12 +79,28 @@ impl Assets {
 
     fn add_dataset(&mut self, dataset: Dataset) {
         let uuid = self.uuid("dataset", &dataset.name);
-        self.datasets.push(Dataset { uuid, ..dataset });
+        let name = if dataset.sql.is_some() { self.query_name(dataset.name) } else { dataset.name };
+        self.datasets.push(Dataset { uuid, name, ..dataset });
     }
 
     fn add_chart(&mut self, chart: Chart) {
         let uuid = self.uuid("chart", &chart.name);
-        self.charts.push(Chart { uuid, ..chart });
+        let dataset = self.dataset_name(chart.dataset);
+        self.charts.push(Chart { uuid, dataset, ..chart });
+    }
+
+    /// A query's name: a Superset that keeps its own data in SQLite takes each dataset's name once,
+    /// whatever the database.
+    fn query_name(&self, name: String) -> String {
+        match self.deployment.name.as_str() {
+            DEFAULT_NAME => name,
+            deployment => format!("{deployment}_{name}"),
+        }
+    }
+
+    /// The name under which a dataset that was added is known.
+    fn dataset_name(&self, name: String) -> String {
+        if self.datasets.iter().any(|dataset| dataset.name == name) { name } else { self.query_name(name) }
     }
 
     /// `title` without its brackets; a deployment of another name shows it in title and address.
@@ -96,6 +112,13 @@ impl Assets {
             _ => (format!("[ {title} ] {name}"), format!("{name}-{slug}")),
         };
         let uuid = self.uuid("dashboard", &dashboard.slug);
+        let filters = dashboard.filters.into_iter().map(|filter| match filter {
+            Filter::Values { name, dataset, column, within } => {
+                Filter::Values { name, dataset: self.dataset_name(dataset), column, within }
+            }
+            other => other,
+        });
+        let dashboard = Dashboard { filters: filters.collect(), ..dashboard };
         self.dashboards.push(Dashboard { uuid, title, slug, refresh: REFRESH, ..dashboard });
     }
 }
