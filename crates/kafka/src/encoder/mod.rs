@@ -86,7 +86,8 @@ impl Encoder {
         let topic = |last: &str| -> Arc<str> { names::topic(&[&options.prefix, last], &options.delimiter).into() };
         Self {
             transaction_topic: topic(&options.transaction_topic),
-            message_topic: topic("message"),
+            // Debezium joins this one by a dot, whatever the delimiter.
+            message_topic: names::topic(&[&options.prefix, "message"], ".").into(),
             facts: tables.into_iter().map(|table| (table.relid, table)).collect(),
             labels: HashMap::new(),
             plans: HashMap::new(),

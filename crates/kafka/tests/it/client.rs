@@ -182,7 +182,15 @@ async fn a_cluster_says_what_is_there() {
     assert_eq!(admin.topic("never-made").await.unwrap(), None, "asking made it");
     admin.create(&topic("there", 2)).await.unwrap();
     admin.set_partitions("there", 3).await.unwrap();
-    let there = admin.topic("there").await.unwrap().unwrap();
+    // Brokers tell each other of a new topic after they have answered.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let there = loop {
+        match admin.topic("there").await.unwrap() {
+            Some(found) if found.partitions == 3 => break found,
+            found => assert!(Instant::now() < deadline, "{found:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     assert_eq!((there.partitions, there.replicas, there.in_sync, there.leaderless), (3, 1, 1, 0));
     assert!(admin.topics().await.unwrap().contains(&there));
     admin.groups().await.unwrap();
