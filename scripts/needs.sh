@@ -8,7 +8,7 @@ need() { # need PACKAGE COMMAND...: the package, unless one of the commands is t
     local package=$1
     shift
     for command in "$@"; do
-        if [ -x "$command" ] || command -v "$command" >/dev/null 2>&1; then return; fi
+        if [ -e "$command" ] || command -v "$command" >/dev/null 2>&1; then return; fi
     done
     missing+=("$package")
 }
