@@ -30,7 +30,7 @@ impl FromStr for ConsoleAddress {
 /// The console.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ConsoleOptions {
-    /// Where the console answers instead of [console] listen; off: nowhere
+    /// Where the console answers instead of `console.listen`; off: nowhere
     #[arg(long, value_name = "ADDR|off", help_heading = "Console")]
     pub(crate) console: Option<ConsoleAddress>,
 

@@ -54,7 +54,7 @@ pub(crate) struct Provision {
     #[arg(long, value_name = "URL")]
     pub(crate) clickhouse_url: Option<String>,
 
-    /// The user of ClickHouse that Superset uses, who may only read; by default [engine] reader
+    /// The user of ClickHouse that Superset uses, who may only read; by default `engine.reader`
     #[arg(long, value_name = "USER")]
     pub(crate) clickhouse_user: Option<String>,
 

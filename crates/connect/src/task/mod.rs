@@ -1,6 +1,6 @@
 //! The task: what carries one connector's changes from Postgres into Kafka.
 //!
-//! Reading order: [`TaskContext`] is what a worker gives it, [`ports`] what it asks of the worker; `settings` are its
+//! Reading order: [`TaskContext`] is what a worker gives it, `ports` what it asks of the worker; `settings` are its
 //! options. [`run_task`] starts as Debezium does (`start`: publication, slot, stored offset), takes a snapshot where
 //! one is due (`snapshot`), and streams (`stream`), all on one ordinary thread which hands chunks of records to the
 //! async side (`deliver`): that sends them, waits for their delivery, stores offsets and confirms to Postgres.
