@@ -131,9 +131,9 @@ impl Planner<'_> {
 
         let mut columns = Vec::new();
         let mut keys = Vec::new();
-        let key_names = self.key_names(&name, facts, relation);
-        for (index, column) in relation.columns.iter().enumerate() {
-            let column_name = rename(&column.name);
+        let names: Vec<String> = relation.columns.iter().map(|column| rename(&column.name)).collect();
+        let key_names = self.key_names(&name, facts, relation, &names);
+        for (index, (column, column_name)) in relation.columns.iter().zip(names).enumerate() {
             let Some((base, ty)) = self.column(column, &column_name, facts, &mut fatal, &name) else { continue };
             let taken = options.columns.takes(&name, &column_name);
             let plan = |schema: Schema, mask: Option<Mask>| ColumnPlan {
@@ -152,9 +152,7 @@ impl Planner<'_> {
                 columns.push(plan(schema, mask));
             }
         }
-        if options.columns.key(&name).is_none() {
-            keys.sort_by_key(|(position, _)| *position);
-        }
+        keys.sort_by_key(|(position, _)| *position);
         let keys: Vec<ColumnPlan> = keys.into_iter().map(|(_, plan)| plan).collect();
         // A snapshot's row is as long as its last taken column: a key column beyond it is an error.
         let width = columns.last().map_or(0, |column: &ColumnPlan| column.index + 1);
@@ -179,9 +177,15 @@ impl Planner<'_> {
         }
     }
 
-    fn key_names(&self, name: &TableName, facts: Option<&TableFacts>, relation: &TableSchema) -> Vec<String> {
-        if let Some(custom) = self.options.columns.key(name) {
-            return custom.to_vec();
+    fn key_names(
+        &self,
+        name: &TableName,
+        facts: Option<&TableFacts>,
+        relation: &TableSchema,
+        columns: &[String],
+    ) -> Vec<String> {
+        if let Some(custom) = self.options.columns.key(name, columns.iter().map(String::as_str)) {
+            return custom;
         }
         match facts {
             Some(facts) => facts.key().to_vec(),
@@ -221,28 +225,31 @@ impl Planner<'_> {
     }
 
     /// Adds what masks and propagated source types say.
+    ///
+    /// Debezium takes the first of a cut, asterisks, the source's type, and a hash. It leaves secrets as they are where
+    /// the source's type is wanted of a column that is to be hashed; that is an oddity.
     fn decorate(&self, schema: Schema, table: &TableName, column: &Column, name: &str) -> (Schema, Option<Mask>) {
         let columns = &self.options.columns;
-        let base = column.ty.base();
+        let mask = columns.mask(table, name).cloned();
+        let propagates = columns.propagates(table, name, types::type_name(&column.ty));
+        let (length, scale) = source_size(&column.ty, self.types.snapshot);
         let mut schema = schema;
-        if columns.propagates(table, name, types::type_name(&column.ty)) {
-            for (key, value) in source_type(&column.ty, name, self.types.snapshot) {
+        if propagates && matches!(mask, None | Some(Mask::Hash { .. })) {
+            for (key, value) in source_type(&column.ty, name, length, scale) {
                 schema = schema.parameter(key, value);
             }
-        }
-        let text = matches!(base.class, Class::Text | Class::Bpchar | Class::Char) && types::type_name(base) != "xml";
-        let mask = columns.mask(table, name).filter(|_| text).cloned();
-        match &mask {
-            Some(Mask::Truncate(limit)) => {
-                let length = if base.typmod > 4 { base.typmod as usize - 4 } else { i32::MAX as usize };
-                if length > *limit {
-                    schema = schema.parameter("truncateLength", limit.to_string());
-                }
+            if self.types.oddities {
+                return (schema, None);
             }
+        }
+        match &mask {
+            // A column that is no longer than that is left alone.
+            Some(Mask::Truncate(limit)) if length as usize <= *limit => return (schema, None),
+            Some(Mask::Truncate(limit)) => return (schema.parameter("truncateLength", limit.to_string()), mask),
             Some(_) => schema = schema.parameter("masked", "true"),
             None => {}
         }
-        (schema, mask)
+        (schema, mask.filter(|_| types::is_character(&column.ty)).map(|mask| mask.within(length as usize)))
     }
 }
 
@@ -257,10 +264,9 @@ fn differ_by_case(relation: &TableSchema) -> Option<Error> {
     twice.then(|| Error::ColumnsDifferByCase { table: relation.name.to_string() })
 }
 
-/// Parameters that tell a column's type at the source.
-fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, String)> {
+/// What the driver says of a type: a number's digits, a text's length, a time's width; and its scale, if it has one.
+fn source_size(ty: &PgType, snapshot: bool) -> (u32, Option<i32>) {
     let base = ty.base();
-    // What the driver says of its types: a number's digits, a text's length, a time's width.
     let digits = if base.typmod < 0 { 6 } else { base.typmod };
     let fraction = match digits {
         0 => 0,
@@ -272,10 +278,11 @@ fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, St
             let scale = i32::from(*scale);
             (i32::from(*precision), if scale < 0 { scale + 2048 } else { scale })
         }
+        Class::NumericUnbounded if snapshot => return (0, None),
         // The width that the driver gives a numeric without a modifier.
         Class::NumericUnbounded => (131_089, 0),
         Class::Text | Class::Bpchar if base.typmod > 4 => (base.typmod - 4, 0),
-        Class::Bool => (1, 0),
+        Class::Bool | Class::Char => (1, 0),
         Class::Int2 => (5, 0),
         Class::Int4 => (10, 0),
         Class::Int8 => (19, 0),
@@ -290,14 +297,16 @@ fn source_type(ty: &PgType, name: &str, snapshot: bool) -> Vec<(&'static str, St
         Class::Interval => (49, 6),
         _ => (i32::MAX, 0),
     };
-    let unbounded = snapshot && matches!(base.class, Class::NumericUnbounded);
+    (length.unsigned_abs(), Some(scale))
+}
+
+/// Parameters that tell a column's type at the source.
+fn source_type(ty: &PgType, name: &str, length: u32, scale: Option<i32>) -> Vec<(&'static str, String)> {
     let mut parameters = vec![
         ("__debezium.source.column.type", types::type_name(ty).to_uppercase()),
-        ("__debezium.source.column.length", if unbounded { "0".to_owned() } else { length.to_string() }),
+        ("__debezium.source.column.length", length.to_string()),
     ];
-    if !unbounded {
-        parameters.push(("__debezium.source.column.scale", scale.to_string()));
-    }
+    parameters.extend(scale.map(|scale| ("__debezium.source.column.scale", scale.to_string())));
     parameters.push(("__debezium.source.column.name", name.to_owned()));
     parameters
 }

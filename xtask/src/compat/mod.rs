@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Only this scenario of the seed
     #[arg(long)]
     scenario: Option<u64>,
+    /// Print the scenario (the first, unless one is named) and play nothing
+    #[arg(long)]
+    print: bool,
     /// Leave out the swaps of workers
     #[arg(long)]
     no_swap: bool,
@@ -65,6 +68,10 @@ struct Sum {
 pub(crate) async fn run(options: Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     println!("compat: {} minutes, seed {seed}", options.minutes);
+    if options.print {
+        print!("{}", Scenario::generate(seed, options.scenario.unwrap_or_default()).describe());
+        return Ok(());
+    }
     // A copy, so that a build in the meantime does not change what is tested.
     let folder = tempfile::tempdir()?;
     let software = if options.self_check {

@@ -77,6 +77,24 @@ impl Scenario {
         Self { number, setup, steps, config }
     }
 
+    /// Everything that is done, for a person.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = String::new();
+        for (key, value) in &self.config {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+        for statement in &self.setup {
+            text.push_str(&format!("{statement};\n"));
+        }
+        for step in &self.steps {
+            match step {
+                Step::Sql(sql) => text.push_str(&format!("{sql};\n")),
+                Step::Settle => text.push_str("-- settle\n"),
+            }
+        }
+        text
+    }
+
     pub(crate) fn database(&self) -> String {
         format!("compat_{}", self.number)
     }

@@ -259,7 +259,10 @@ fn current(collection: &Collection, means: &mut Means<'_>) -> Result<Option<Curr
     let facts = tables::facts(table);
     let names: Vec<String> = match &collection.surrogate_key {
         Some(column) => vec![column.clone()],
-        None => means.encoder.options().key_columns(&table.name).unwrap_or_else(|| facts.key()).to_vec(),
+        None => {
+            let columns = facts.columns.iter().map(|column| column.name.as_str());
+            means.encoder.options().key_columns(&table.name, columns).unwrap_or_else(|| facts.key().to_vec())
+        }
     };
     let place = |name: &String| {
         let index = table.columns.iter().position(|column| column.name == *name)?;

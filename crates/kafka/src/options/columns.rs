@@ -9,18 +9,36 @@ use super::lists::{self, Filter, Patterns};
 use crate::error::{Error, Result};
 use crate::java::digest;
 
-/// What is done to a text column's values.
+/// What is done to a column's texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mask {
     /// Replaced by this many asterisks, nulls too.
     Asterisks(usize),
-    /// Replaced by a digest; `java` hashes Java's serialised form (version 1 of the option).
-    Hash { algorithm: String, salt: String, java: bool },
+    /// Replaced by a digest, of which so many characters are kept as the column is long; `java` hashes Java's
+    /// serialised form (version 1 of the option).
+    Hash { algorithm: String, salt: String, java: bool, limit: usize },
     /// Cut to so many UTF-16 units.
     Truncate(usize),
 }
 
 impl Mask {
+    /// Its place among the masks that match a column.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Truncate(_) => 0,
+            Self::Asterisks(_) => 1,
+            Self::Hash { .. } => 2,
+        }
+    }
+
+    /// The mask of a column of this length.
+    pub(crate) fn within(mut self, length: usize) -> Self {
+        if let Self::Hash { limit, .. } = &mut self {
+            *limit = length;
+        }
+        self
+    }
+
     /// The masked text.
     pub(crate) fn apply(&self, text: &str) -> String {
         match self {
@@ -33,14 +51,16 @@ impl Mask {
                 };
                 text.chars().take_while(within).collect()
             }
-            Self::Hash { algorithm, salt, java } => {
+            Self::Hash { algorithm, salt, java, limit } => {
                 let mut data = salt.as_bytes().to_vec();
                 if *java {
                     data.extend_from_slice(&[0xac, 0xed, 0x00, 0x05, 0x74]);
                     data.extend_from_slice(&(text.len() as u16).to_be_bytes());
                 }
                 data.extend_from_slice(text.as_bytes());
-                digest::hex_digest(algorithm, &data).unwrap_or_default()
+                let mut digest = digest::hex_digest(algorithm, &data).unwrap_or_default();
+                digest.truncate(*limit);
+                digest
             }
         }
     }
@@ -50,7 +70,8 @@ impl Mask {
 #[derive(Debug)]
 pub(crate) struct Columns {
     filter: Filter,
-    keys: Vec<(Regex, Vec<String>)>,
+    /// `schema.table.column` of columns that make up keys.
+    keys: Vec<Regex>,
     masks: Vec<(Patterns, Mask)>,
     propagated: Patterns,
     propagated_types: Patterns,
@@ -68,6 +89,8 @@ impl Columns {
                 masks.push((Patterns::parse(key, value)?, mask));
             }
         }
+        // The first that matches counts; Debezium asks them in this order.
+        masks.sort_by_key(|(_, mask)| mask.rank());
         Ok(Self {
             filter: Filter::parse(config, "column")?,
             keys: keys(config.get("message.key.columns").map_or("", String::as_str))?,
@@ -81,10 +104,15 @@ impl Columns {
         self.filter.matches(&format!("{table}.{column}"))
     }
 
-    /// Columns that replace the table's own key.
-    pub(crate) fn key(&self, table: &TableName) -> Option<&[String]> {
-        let name = table.to_string();
-        self.keys.iter().find(|(pattern, _)| pattern.is_match(&name)).map(|(_, columns)| columns.as_slice())
+    /// Those of a table's columns that replace its own key, in their order. None where no column is named: then the
+    /// table has its own.
+    pub(crate) fn key<'a>(&self, table: &TableName, columns: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+        let named = |column: &&str| {
+            let name = format!("{table}.{column}");
+            self.keys.iter().any(|pattern| pattern.is_match(&name))
+        };
+        let key: Vec<String> = columns.filter(named).map(str::to_owned).collect();
+        (!key.is_empty()).then_some(key)
     }
 
     pub(crate) fn mask(&self, table: &TableName, column: &str) -> Option<&Mask> {
@@ -125,11 +153,11 @@ fn mask(key: &str) -> Result<Option<Mask>> {
     if digest::hex_digest(algorithm, b"").is_none() {
         return Err(Error::Option { key: key.to_owned(), problem: format!("no hash algorithm {algorithm}") });
     }
-    Ok(Some(Mask::Hash { algorithm: algorithm.to_owned(), salt: salt.to_owned(), java }))
+    Ok(Some(Mask::Hash { algorithm: algorithm.to_owned(), salt: salt.to_owned(), java, limit: usize::MAX }))
 }
 
-/// `schema.table:a,b;other:c`.
-fn keys(text: &str) -> Result<Vec<(Regex, Vec<String>)>> {
+/// `schema.table:a,b;other:c`; tables and columns are patterns.
+fn keys(text: &str) -> Result<Vec<Regex>> {
     let key = "message.key.columns";
     let mut keys = Vec::new();
     for entry in lists::split(text, ';') {
@@ -139,7 +167,25 @@ fn keys(text: &str) -> Result<Vec<(Regex, Vec<String>)>> {
                 problem: format!("{entry} has an invalid format (expecting '^\\s*([^\\s:]+):([^:\\s]+)\\s*$')"),
             });
         };
-        keys.push((lists::anchored(key, table.trim())?, lists::split(columns, ',')));
+        for column in lists::split(columns, ',') {
+            keys.push(lists::anchored(key, &format!("{}.{column}", table.trim()))?);
+        }
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_of_the_columns_that_are_there() {
+        let options = [("message.key.columns".to_owned(), "public.t.:a,B;.*.t2:id".to_owned())];
+        let columns = Columns::parse(&options.into()).unwrap();
+        let key = |table: &str, names: &[&str]| columns.key(&TableName::new("public", table), names.iter().copied());
+        assert_eq!(key("t1", &["b", "c", "a"]).unwrap(), ["b", "a"], "in the table's order");
+        assert_eq!(key("t2", &["id", "a"]).unwrap(), ["id", "a"], "every entry counts");
+        assert_eq!(key("t1", &["renamed"]), None, "a column that is gone leaves the table its own key");
+        assert_eq!(key("u", &["a"]), None);
+    }
 }

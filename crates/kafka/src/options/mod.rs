@@ -183,10 +183,14 @@ impl Options {
         &self.prefix
     }
 
-    /// The columns that `message.key.columns` gives a table as its key.
+    /// Those of a table's columns that `message.key.columns` makes its key; none leaves the table its own.
     #[must_use]
-    pub fn key_columns(&self, table: &walhouse_change::TableName) -> Option<&[String]> {
-        self.columns.key(table)
+    pub fn key_columns<'a>(
+        &self,
+        table: &walhouse_change::TableName,
+        columns: impl Iterator<Item = &'a str>,
+    ) -> Option<Vec<String>> {
+        self.columns.key(table, columns)
     }
 
     /// Whether the connector takes this table's changes.

@@ -89,6 +89,13 @@ impl ColumnType {
     }
 }
 
+/// Whether JDBC counts the type as a text: `column.mask` hides nothing else.
+pub(crate) fn is_character(ty: &PgType) -> bool {
+    let base = ty.base();
+    matches!(base.class, Class::Text | Class::Bpchar | Class::Char | Class::Enum)
+        && !matches!(type_name(base), "xml" | "refcursor")
+}
+
 /// Schema and conversion of a column of type `ty`; none where the column is left out.
 ///
 /// `labels` gives an enum's labels by its oid.

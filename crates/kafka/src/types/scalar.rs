@@ -379,10 +379,9 @@ impl Scalar {
             }
             Self::MoneyText(_) if options.oddities && options.snapshot => money_as_double(text).map(Value::Str),
             Self::Money(scale) => money_value(text).map(|money| Value::Decimal(money.rounded(scale))),
-            Self::MoneyDouble => money_value(text)
-                .map(|money| money.rounded(options.money_scale))
-                .and_then(|money| parse(money.plain().as_bytes()).map(Value::Double)),
-            Self::MoneyText(scale) => money_value(text).map(|money| Value::Str(money.rounded(scale).plain())),
+            // Only decimals have the fraction's digits of `money.fraction.digits`.
+            Self::MoneyDouble => parse(money_value(text)?.plain().as_bytes()).map(Value::Double),
+            Self::MoneyText(_) => money_value(text).map(|money| Value::Str(money.plain())),
             Self::Name if options.oddities && !options.unknown && !options.snapshot => Ok(Value::Null),
             Self::Text | Self::Json | Self::Uuid | Self::Name => string(text),
             Self::Bytea => hex_bytes(text).map(|bytes| binary(bytes, options)),
