@@ -134,9 +134,18 @@ impl Error {
         }
     }
 
-    /// True if the server may have done what was asked, or may still be doing it.
-    pub(crate) fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Network { .. } | Self::Timeout { .. })
+    /// True if the server surely did not do what was asked, so that it can be asked the same again.
+    ///
+    /// An error's text is no proof of that: a query may be killed, run out of time or fail in a user's materialized
+    /// view when its block is stored already. So this names what is said before any row is written, and a view's
+    /// trouble is none of it. Words that were cut could hide a view's name.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Server { code, detail, .. } => {
+                REFUSED_BEFORE_WRITING.contains(code) && !detail.contains(IN_A_VIEW) && !detail.ends_with("...")
+            }
+            _ => false,
+        }
     }
 
     /// What to do about it; `table` is the one that was being worked on, if it was one.
@@ -214,6 +223,12 @@ enum Class {
     Table,
 }
 
+/// Too many queries, too many parts of the table, an overloaded server: checked before a block is written.
+const REFUSED_BEFORE_WRITING: [u32; 3] = [202, 252, 745];
+
+/// How ClickHouse names the materialized view that failed behind an insert.
+const IN_A_VIEW: &str = "while pushing to view";
+
 /// ClickHouse's numbers, mapped once. What is not listed is taken for passing: the sink is opened
 /// again from the checkpoint, and the text is shown meanwhile.
 fn class(code: u32) -> Class {
@@ -281,6 +296,21 @@ mod tests {
             assert_eq!(error.to_string(), format!("cannot insert: ClickHouse code {code}: why. (NAME)"));
         }
         assert_eq!(server("Code: 53. DB::Exception: why").retry(None), Retry::Never);
+    }
+
+    #[test]
+    fn only_what_wrote_nothing_is_tried_again() {
+        let refused = |text: &str| server(text).is_refusal();
+        assert!(refused("Code: 252. DB::Exception: Too many parts (3000). (TOO_MANY_PARTS)"));
+        assert!(refused("Code: 202. DB::Exception: Too many simultaneous queries. (TOO_MANY_SIMULTANEOUS_QUERIES)"));
+        // The block may be stored already.
+        assert!(!refused("Code: 394. DB::Exception: Query was cancelled. (QUERY_WAS_CANCELLED)"));
+        assert!(!refused(
+            "Code: 252. DB::Exception: Too many parts: while pushing to view default.v. (TOO_MANY_PARTS)"
+        ));
+        assert!(!refused(&format!("Code: 252. DB::Exception: {}", "x".repeat(2 * DETAIL_LIMIT))));
+        let timeout = Error::Timeout { action: "insert".to_owned(), address: String::new(), seconds: 1 };
+        assert!(!timeout.is_refusal());
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub(crate) struct Insert {
 }
 
 impl Client {
-    /// Inserts a block. Ok means that the server has written it; an error may be ambiguous
-    /// ([`Error::is_ambiguous`]). Dropping the future aborts the request.
+    /// Inserts a block. Ok means that the server has written it; after an error it may have,
+    /// unless it is a refusal ([`Error::is_refusal`]). Dropping the future aborts the request.
     pub(crate) async fn insert(&self, action: &str, insert: &Insert, chunks: &[Bytes]) -> Result<()> {
         let request = self.request(insert).await?;
         self.send(request, chunks).await.map_err(|error| Error::from_client(action, self.address(), error))

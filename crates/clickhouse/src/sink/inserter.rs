@@ -1,7 +1,7 @@
 //! Inserts one block into one table, and tries again for a while.
 //!
 //! Only a refusal is tried again: then nothing was written. An insert whose fate is unknown (the
-//! connection broke, no answer came) ends the sink. What is in the tables is read when the next
+//! connection broke, no answer came, the query was killed) ends the sink. What is in the tables is read when the next
 //! one is opened, and tells what comes again.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use walhouse_change::{Result, Retry, TableName};
+use walhouse_change::{Result, TableName};
 
 use crate::block::Block;
 use crate::client::{Client, Insert};
@@ -100,8 +100,7 @@ impl Inserter {
                 Err(error) => error,
             };
             let give_up = *give_up.get_or_insert_with(|| Instant::now() + RETRY_FOR);
-            let refused = !error.is_ambiguous() && error.retry(Some(&to.table)) == Retry::Later;
-            if !refused || Instant::now() + wait >= give_up {
+            if !error.is_refusal() || Instant::now() + wait >= give_up {
                 return Err(error.outward(Some(&to.table)));
             }
             if wait == FIRST_WAIT {

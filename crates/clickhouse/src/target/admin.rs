@@ -119,7 +119,9 @@ impl ClickHouse {
     /// # Errors
     /// The server cannot be reached or refuses.
     pub async fn teardown(&self, tables: bool) -> Result<Vec<String>> {
-        self.client.end_queries(&super::query_prefix(&self.config.slot), super::KILL_PATIENCE).await?;
+        self.client
+            .end_queries(&super::query_prefix(&self.config.slot, &self.config.database), super::KILL_PATIENCE)
+            .await?;
         let mut dropped = Vec::new();
         if tables {
             for (name, view) in self.find_owned().await? {

@@ -36,7 +36,7 @@ impl Tables {
     }
 
     async fn begin(&self, plan: &TablePlan) -> Result<()> {
-        self.client.end_queries(&super::copy_prefix(&self.slot, &plan.name), PATIENCE).await?;
+        self.client.end_queries(&super::copy_prefix(&self.slot, &plan.database, &plan.name), PATIENCE).await?;
         let inventory = Inventory::read(&self.client, &plan.database, Some(&plan.created_names())).await?;
         self.check_names(plan, &inventory)?;
         try_join_all(plan.tables().iter().map(|&kind| self.begin_one(plan, kind, &inventory))).await.map(drop)

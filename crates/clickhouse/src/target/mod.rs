@@ -40,19 +40,25 @@ const KILL_PATIENCE: Duration = Duration::from_secs(15);
 /// Servers from here on have calendar types of four-digit years.
 const WIDE_DATES_SINCE: u32 = 26;
 
-/// With what the query ids of the slot's inserts begin. A slot's name has no hyphen.
-fn query_prefix(slot: &str) -> String {
-    format!("walhouse-{slot}-")
+/// With what the query ids of a deployment's inserts begin. Several may write to one server for slots of the same
+/// name, each to a database of its own; whoever starts ends the queries of this deployment only.
+fn query_prefix(slot: &str, database: &str) -> String {
+    format!("walhouse-{}-{}-", id_part(slot), id_part(database))
 }
 
 /// With what the query ids of the stream's inserts begin.
-fn stream_prefix(slot: &str) -> String {
-    format!("{}stream-", query_prefix(slot))
+fn stream_prefix(slot: &str, database: &str) -> String {
+    format!("{}stream-", query_prefix(slot, database))
 }
 
 /// With what the query ids of the inserts into a table's copy begin.
-fn copy_prefix(slot: &str, table: &str) -> String {
-    format!("{}copy-{table}-", query_prefix(slot))
+fn copy_prefix(slot: &str, database: &str, table: &str) -> String {
+    format!("{}copy-{}-", query_prefix(slot, database), id_part(table))
+}
+
+/// A name within a query id, without the hyphen that ends it: no id of `a` begins as one of `a-b`.
+fn id_part(name: &str) -> String {
+    name.replace('%', "%25").replace('-', "%2d")
 }
 
 /// A ClickHouse server, or the embedded engine, as the place where one slot's tables live.
@@ -125,7 +131,7 @@ impl ClickHouse {
     async fn load_state(&self) -> Result<State> {
         // another server may answer now than when the process started
         self.client.version().await?;
-        let prefix = query_prefix(&self.config.slot);
+        let prefix = query_prefix(&self.config.slot, &self.config.database);
         tokio::try_join!(self.client.end_queries(&prefix, KILL_PATIENCE), self.create_database())?;
         self.service.create().await?;
         Ok(self.service.read(false).await?)
@@ -153,7 +159,7 @@ impl ClickHouse {
             client: self.client.clone(),
             permits: Arc::clone(&self.copy_permits),
             numbers: Arc::clone(&self.numbers),
-            prefix: copy_prefix(&self.config.slot, &plan.name).into(),
+            prefix: copy_prefix(&self.config.slot, &self.config.database, &plan.name).into(),
             slot: self.config.slot.as_str().into(),
         };
         Ok(Box::new(CopySink::new(plan, inserter, epoch)))

@@ -29,7 +29,7 @@ impl ClickHouse {
         observer: Arc<dyn Observer>,
     ) -> Result<Box<dyn Sink>> {
         let tables = self.tables().await?.clone();
-        self.client.end_queries(&stream_prefix(&self.config.slot), KILL_PATIENCE).await?;
+        self.client.end_queries(&stream_prefix(&self.config.slot, &self.config.database), KILL_PATIENCE).await?;
         let plans = self.plans(&tables, openings, &*observer)?;
         let inventory = Inventory::read(&self.client, &self.config.database, None).await?;
         let mut adapted = Vec::with_capacity(plans.len());
@@ -61,7 +61,7 @@ impl ClickHouse {
             client: self.client.clone(),
             permits: Arc::clone(&self.stream_permits),
             numbers: Arc::clone(&self.numbers),
-            prefix: stream_prefix(&self.config.slot).into(),
+            prefix: stream_prefix(&self.config.slot, &self.config.database).into(),
             slot: self.config.slot.as_str().into(),
         };
         Ok(Box::new(StreamSink::open(starts, inserter, tables, epoch, observer)))

@@ -120,7 +120,7 @@ async fn what_a_former_process_left_running_is_ended() {
     let place = Place::shared("left_running");
     let t = table(1, "t", &[("id", INT8), ("v", TEXT)]);
     place.copied(&t, &[]).await;
-    let id = "walhouse-left_running-stream-t-7";
+    let id = "walhouse-left_running-left_running-stream-t-7";
     let client = clickhouse::Client::default().with_url(&place.config.url);
     let slow = client
         .query("INSERT INTO left_running.t (id) SELECT number + sleepEachRow(0.1) FROM numbers(600) SETTINGS max_block_size = 1")
@@ -133,9 +133,10 @@ async fn what_a_former_process_left_running_is_ended() {
         assert!(!slow.is_finished(), "{:?}", slow.await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // another slot leaves it alone
+    // another slot leaves it alone, and so does a slot of that name that feeds another database
     let url = &place.config.url;
     Place::with(url, "left_running", |config| config.slot = "left".to_owned()).target.load().await.unwrap();
+    Place::with(url, "left", |config| config.slot = "left_running".to_owned()).target.load().await.unwrap();
     assert_eq!(place.ask(&running).await, "1");
     drop(place.open(&[&t]).await);
     assert_eq!(place.ask(&running).await, "0");

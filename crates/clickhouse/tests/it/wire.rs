@@ -54,7 +54,7 @@ async fn an_insert_says_all_that_matters() {
     for (parameters, body) in seen.iter() {
         assert!(parameters["query"].starts_with("INSERT INTO `wire`.`t__c"), "{parameters:?}");
         assert!(parameters["query"].ends_with(" FORMAT Native"), "{parameters:?}");
-        assert!(parameters["query_id"].starts_with("walhouse-wire-copy-t-"), "{parameters:?}");
+        assert!(parameters["query_id"].starts_with("walhouse-wire-wire-copy-t-"), "{parameters:?}");
         assert_eq!(parameters["query_id"], parameters["log_comment"]);
         let fixed = [
             ("async_insert", "0"),
