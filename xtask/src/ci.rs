@@ -1,16 +1,18 @@
 //! `cargo xtask ci`: what CI checks, runnable on a laptop; the last line sums the tests up.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::Value;
 
 use crate::build::workspace;
 use crate::tidy;
 
 /// Suites that speak to Postgres, run again on the oldest and the newest version.
-const ON_EVERY_VERSION: [&str; 3] = ["walhouse-value", "walhouse-postgres", "walhouse"];
+const ON_EVERY_VERSION: [&str; 3] = ["crates/value", "crates/postgres", "crates/app"];
 /// Versions beside the default one.
 const VERSIONS: [&str; 2] = ["14", "18"];
 
@@ -39,16 +41,51 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // All suites are run even if one fails: one run shows every failure.
     let mut failed = test("all", cargo(&["test", "--workspace", "--no-fail-fast"]), &mut sum).err();
     if !options.quick {
-        for version in VERSIONS {
-            let mut command = cargo(&["test", "--no-fail-fast"]);
-            command.args(ON_EVERY_VERSION.iter().flat_map(|package| ["--package", package]));
+        let suites = suites()?;
+        for (version, suite) in VERSIONS.iter().flat_map(|version| suites.iter().map(move |suite| (version, suite))) {
+            let mut command = Command::new(&suite.executable);
+            command.current_dir(&suite.folder).env("CARGO_MANIFEST_DIR", &suite.folder);
             command.env("WALHOUSE_TEST_POSTGRES", version);
-            failed = failed.or(test(&format!("on Postgres {version}"), command, &mut sum).err());
+            failed = failed.or(test(&format!("{} on Postgres {version}", suite.name), command, &mut sum).err());
         }
     }
     let verdict = if failed.is_none() && sum.failed == 0 { "ok" } else { "FAILED" };
     println!("\ntest result: {verdict}. {} passed; {} failed; {} ignored", sum.passed, sum.failed, sum.ignored);
     failed.map_or(Ok(()), Err)
+}
+
+/// A built set of tests.
+#[derive(Debug)]
+struct Suite {
+    name: String,
+    executable: PathBuf,
+    /// Its package, in which it runs.
+    folder: PathBuf,
+}
+
+/// The suites of [`ON_EVERY_VERSION`] as the run of all built them. Asked for by package, cargo would choose other
+/// features of shared libraries and build half the tree again.
+fn suites() -> Result<Vec<Suite>> {
+    let mut command = cargo(&["test", "--workspace", "--no-run", "--quiet", "--message-format=json"]);
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("running {command:?}"))?;
+    let messages = String::from_utf8(output.stdout).context("reading what cargo built")?;
+    let mut suites = Vec::new();
+    for message in messages.lines() {
+        let message: Value = serde_json::from_str(message).context("reading what cargo built")?;
+        let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);
+        let (Some(executable), Some(manifest)) = (text("/executable"), text("/manifest_path")) else { continue };
+        let Some(folder) = Path::new(manifest).parent() else { continue };
+        let is_test = message.pointer("/profile/test").and_then(Value::as_bool) == Some(true);
+        if is_test && ON_EVERY_VERSION.iter().any(|place| folder.ends_with(place)) {
+            let name =
+                format!("{} {}", text("/target/kind/0").unwrap_or_default(), text("/target/name").unwrap_or_default());
+            suites.push(Suite { name, executable: executable.into(), folder: folder.to_owned() });
+        }
+    }
+    if suites.is_empty() {
+        bail!("cargo built no tests of {ON_EVERY_VERSION:?}");
+    }
+    Ok(suites)
 }
 
 fn cargo(arguments: &[&str]) -> Command {
