@@ -1,15 +1,19 @@
 # Two commands: `make demo` shows it, `make test` proves it.
 #
 #   make demo DEMO="--for 60s"     any flag of `walhouse demo`
+#   make demo-superset             the same, with a Superset full of dashboards
 #   make test                      every check and test, on the default, the oldest and the newest Postgres
 
 DEMO ?=
 TEST ?=
 
-.PHONY: demo test build needs-demo needs-test
+.PHONY: demo demo-superset test build needs-demo needs-demo-superset needs-test
 
 demo: needs-demo build
 	./target/release/walhouse demo $(DEMO)
+
+demo-superset: needs-demo-superset build
+	./target/release/walhouse demo --superset $(DEMO)
 
 test: needs-test
 	cargo xtask ci $(TEST)
@@ -19,6 +23,9 @@ build:
 
 needs-demo:
 	@./scripts/needs.sh demo
+
+needs-demo-superset:
+	@./scripts/needs.sh demo-superset
 
 needs-test:
 	@./scripts/needs.sh test

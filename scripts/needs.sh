@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make demo` or `make test` needs and this machine lacks: by apt when root, otherwise prints the command.
-# usage: scripts/needs.sh demo|demo-kafka|test
+# usage: scripts/needs.sh demo|demo-kafka|demo-superset|test
 set -euo pipefail
 
 missing=()
@@ -37,6 +37,8 @@ if [ "${1:-}" = test ]; then
     need curl curl
     need git git
     need chromium chromium
+fi
+if [ "${1:-}" = test ] || [ "${1:-}" = demo-superset ]; then
     # Debian's python3 comes without the module that makes virtual environments.
     if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then missing+=(python3 python3-venv); fi
 fi
