@@ -218,6 +218,11 @@ pub trait Observer: Send + Sync {
 
 /// Everything of the target beside the stream of batches.
 pub trait Target: Send + Sync {
+    /// Asks for a sign of life, without any effect. One that cannot be asked always answers.
+    fn ping(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Ends whatever a former process of the same slot has still running there, creates what is
     /// missing (database, service tables) and reads the state.
     fn load(&self) -> BoxFuture<'_, Result<State>>;

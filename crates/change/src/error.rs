@@ -30,6 +30,8 @@ pub enum Retry {
     Later,
     /// Concerns one table: stop that table, go on with the others.
     StopTable(TableName),
+    /// Changes of one table are missing and will not come: copy that table again, go on with the others.
+    CopyAgain(TableName),
     /// A wrong configuration or a refusal: exit and say what mends it.
     Never,
 }

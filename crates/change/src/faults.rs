@@ -247,6 +247,10 @@ impl FaultyTarget {
 }
 
 impl Target for FaultyTarget {
+    fn ping(&self) -> BoxFuture<'_, Result<()>> {
+        self.inner.ping()
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<State>> {
         Box::pin(self.faults.around(Domain::Target, self.inner.load()))
     }

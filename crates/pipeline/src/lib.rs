@@ -11,6 +11,7 @@
 //! LSN durable in the target, at every instant, across a crash anywhere (held by
 //! `tests/it/model.rs`). This crate names no database.
 
+mod aside;
 mod backoff;
 mod copy;
 mod latency;
@@ -19,6 +20,7 @@ mod metrics;
 mod observer;
 mod orders;
 mod plan;
+mod pulse;
 mod settings;
 mod status;
 mod stream;

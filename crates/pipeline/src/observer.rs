@@ -7,19 +7,21 @@ use tokio::sync::Notify;
 use walhouse_change::{Error, Observer, TableName};
 
 use crate::StatusBoard;
+use crate::pulse::Pulse;
 
 /// Keeps stopped tables until the event loop has put them on record, and passes the rest on to
 /// the status board.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     board: StatusBoard,
+    pulse: Pulse,
     stopped: Mutex<BTreeMap<TableName, Error>>,
     news: Notify,
 }
 
 impl Watcher {
-    pub(crate) fn new(board: StatusBoard) -> Self {
-        Self { board, stopped: Mutex::default(), news: Notify::new() }
+    pub(crate) fn new(board: StatusBoard, pulse: Pulse) -> Self {
+        Self { board, pulse, stopped: Mutex::default(), news: Notify::new() }
     }
 
     /// Tables stopped since the last call.
@@ -47,6 +49,7 @@ impl Observer for Watcher {
     }
 
     fn visible(&self, table: &TableName, rows: u64, commit_time: i64) {
+        self.pulse.beats();
         self.board.visible(table, rows, commit_time);
     }
 }

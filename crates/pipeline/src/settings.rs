@@ -18,6 +18,8 @@ pub struct Settings {
     pub drain_deadline: Duration,
     /// How long a drained source is kept, so that it can send its last acknowledgement.
     pub farewell: Duration,
+    /// A target that owes an answer for longer is shown as waited for.
+    pub target_patience: Duration,
     /// First wait before a retry; doubled up to `backoff_max`.
     pub backoff_min: Duration,
     /// Longest wait before a retry.
@@ -39,6 +41,8 @@ impl Settings {
             // The program promises to end within 10 s; the rest is for the edges to close.
             drain_deadline: Duration::from_secs(8),
             farewell: Duration::from_millis(200),
+            // Long for an insert on a busy server, and an operator sees it within ten seconds.
+            target_patience: Duration::from_secs(6),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(15),
             jitter_seed: None,

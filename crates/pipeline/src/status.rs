@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use walhouse_change::{Lsn, Phase, TableName, TableState};
+use walhouse_change::{Error, Lsn, Phase, TableName, TableState};
 
 use crate::latency::{Latency, Window};
 use crate::metrics;
@@ -44,6 +44,11 @@ pub enum PipelineState {
 impl PipelineState {
     /// Names of all states, as in `name`.
     pub const NAMES: [&'static str; 6] = ["starting", "copying", "live", "waiting", "stopping", "failed"];
+
+    /// Whether a silent target is news: the other states say more, or ask nothing of it.
+    fn can_stall(&self) -> bool {
+        matches!(self, Self::Starting | Self::Copying | Self::Live)
+    }
 
     /// The state's name, one of [`Self::NAMES`].
     #[must_use]
@@ -132,6 +137,9 @@ pub struct Status {
     /// Commit time (microseconds) of the oldest change that is received but not durable.
     #[serde(skip)]
     pub(crate) oldest_pending: Option<i64>,
+    /// What goes on beneath a target that does not answer.
+    #[serde(skip)]
+    beneath: Option<PipelineState>,
 }
 
 impl Status {
@@ -170,6 +178,7 @@ impl Status {
             traffic: Traffic::default(),
             tables: Vec::new(),
             oldest_pending: None,
+            beneath: None,
         }
     }
 }
@@ -218,8 +227,49 @@ impl StatusBoard {
     }
 
     pub(crate) fn enter(&self, state: PipelineState) {
-        metrics::state(&state);
-        self.0.status.send_modify(|status| status.state = state);
+        self.0.status.send_modify(|status| {
+            if status.beneath.is_some() && state.can_stall() {
+                status.beneath = Some(state);
+                return;
+            }
+            status.beneath = None;
+            metrics::state(&state);
+            status.state = state;
+        });
+    }
+
+    /// Shows that the target does not answer, for as long as what goes on needs it. Nothing else changes.
+    pub(crate) fn stall(&self, error: &Error) {
+        let message = error.one_line();
+        self.0.status.send_if_modified(|status| {
+            if matches!(&status.state, PipelineState::Waiting { error, .. } if *error == message) {
+                return false;
+            }
+            let (beneath, since_ms) = match (&status.state, status.beneath.take()) {
+                (PipelineState::Waiting { since_ms, .. }, Some(beneath)) => (beneath, *since_ms),
+                (state, None) if state.can_stall() => (state.clone(), now_micros() / 1000),
+                _ => return false,
+            };
+            let domain = metrics::domain_label(error.domain()).to_owned();
+            tracing::warn!(domain, error = %message, "waiting for an answer");
+            status.state = PipelineState::Waiting { domain, error: message, since_ms, attempt: 0 };
+            metrics::state(&status.state);
+            status.beneath = Some(beneath);
+            true
+        });
+    }
+
+    /// The target answers, or nothing is asked of it.
+    pub(crate) fn goes_on(&self) {
+        self.0.status.send_if_modified(|status| {
+            let Some(beneath) = status.beneath.take() else { return false };
+            if let PipelineState::Waiting { since_ms, .. } = status.state {
+                tracing::info!(after_ms = now_micros() / 1000 - since_ms, "the target answers again");
+            }
+            metrics::state(&beneath);
+            status.state = beneath;
+            true
+        });
     }
 
     /// Changes what is shown.

@@ -13,7 +13,7 @@
 //! Neither a source nor a sink is asked to be cancel-safe: the futures of both are kept until
 //! they resolve, by owning what they borrow ([`Batches`], [`Taking`]).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -23,9 +23,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use walhouse_change::{
     Acknowledge, BoxFuture, ChangeBatch, Checkpoint, Domain, Error, Lsn, Origin, Result, Retry, Sink, SlotState,
-    Source, Survey, TableState, Target,
+    Source, Survey, TableName, TableState, Target,
 };
 
+use crate::aside::Aside;
 use crate::ledger::{Delta, Ledger};
 use crate::metrics::{self, Way};
 use crate::observer::Watcher;
@@ -70,6 +71,9 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) board: &'a StatusBoard,
     pub(crate) held: &'a mut Held,
     pub(crate) orders: &'a Orders,
+    pub(crate) aside: &'a Aside,
+    /// Live tables whose copy does not count any more are added here.
+    pub(crate) lost: &'a mut BTreeSet<TableName>,
     /// What the attempts before ended with; taken once it is over.
     pub(crate) trouble: &'a mut Option<Trouble>,
 }
@@ -332,13 +336,25 @@ impl<'a> Session<'a> {
         };
         show_survey(self.around.board, &survey);
         let states: Vec<TableState> = self.tables.iter().map(|table| table.state.clone()).collect();
-        let planned = plan::tables(&self.around.settings.slot, &states, &survey, self.around.held, false)?;
-        let is_live = |name| self.tables.iter().any(|table| table.state.name == name && table.is_live());
-        Ok(planned.iter().any(|table| match table.action {
-            Action::Copy => true,
-            Action::Leave => is_live(table.state.name.clone()),
-            Action::Stream => false,
-        }))
+        let held = self.around.aside.held(self.around.held, Instant::now());
+        let planned = plan::tables(&self.around.settings.slot, &states, &survey, &held, false)?;
+        let is_live = |name: &TableName| self.tables.iter().any(|table| table.state.name == *name && table.is_live());
+        let mut replan = false;
+        for table in planned {
+            let name = &table.state.name;
+            match table.action {
+                Action::Copy => {
+                    // The next survey may find it as if nothing had happened.
+                    if is_live(name) {
+                        self.around.lost.insert(name.clone());
+                    }
+                    replan = true;
+                }
+                Action::Leave => replan |= is_live(name),
+                Action::Stream => {}
+            }
+        }
+        Ok(replan)
     }
 
     /// Shows that it is live, at first or again, unless what failed before has yet to become durable.

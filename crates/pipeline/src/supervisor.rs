@@ -17,11 +17,13 @@ use walhouse_change::{
     Survey, TableName, TableSchema, TableState, Target,
 };
 
+use crate::aside::Aside;
 use crate::backoff::Backoff;
 use crate::copy::{self, Copy};
 use crate::observer::Watcher;
 use crate::orders::{Commander, Orders};
 use crate::plan::{self, Action, Held, Plan, PlannedTable, Start};
+use crate::pulse::{self, Pulse, Watched};
 use crate::status::now_micros;
 use crate::stream::{self, Outcome, Session, Surroundings};
 use crate::{PipelineState, Settings, StatusBoard, metrics};
@@ -32,8 +34,12 @@ pub struct Pipeline {
     target: Arc<dyn Target>,
     settings: Settings,
     board: StatusBoard,
+    pulse: Pulse,
     held: Held,
     orders: Orders,
+    aside: Aside,
+    /// Tables that lost changes, until that is on record.
+    lost: BTreeSet<TableName>,
     /// The selection as of the last plan.
     known: BTreeMap<TableName, (Arc<TableSchema>, TableState)>,
     trouble: Option<Trouble>,
@@ -70,13 +76,18 @@ impl Pipeline {
     /// A pipeline between these ends.
     pub fn new(origin: Arc<dyn Origin>, target: Arc<dyn Target>, settings: Settings) -> Self {
         let board = StatusBoard::new(settings.slot.as_str());
+        let pulse = Pulse::new();
+        let target = Watched::wrap(target, pulse.clone());
         Self {
             origin,
             target,
             settings,
             board,
+            pulse,
             held: Held::new(),
             orders: Orders::new(),
+            aside: Aside::default(),
+            lost: BTreeSet::new(),
             known: BTreeMap::new(),
             trouble: None,
         }
@@ -99,11 +110,22 @@ impl Pipeline {
     /// # Errors
     /// A wrong configuration or a refusal; what heals by waiting is waited for.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        let patience = self.settings.target_patience;
+        let watch = pulse::watch(Arc::clone(&self.target), self.pulse.clone(), self.board.clone(), patience);
+        tokio::select! {
+            biased;
+            ended = self.attempts(&cancel) => ended,
+            // It has no end.
+            () = watch => Ok(()),
+        }
+    }
+
+    async fn attempts(&mut self, cancel: &CancellationToken) -> Result<()> {
         let settings = &self.settings;
         let mut backoff = Backoff::new(settings.backoff_min, settings.backoff_max, settings.jitter_seed);
         loop {
             let began = Instant::now();
-            match self.attempt(&cancel).await {
+            match self.attempt(cancel).await {
                 Ok(Outcome::Cancelled) => break,
                 Ok(Outcome::Replan) => tracing::info!("the set of tables changes, planning anew"),
                 Err(error) if *error.retry() == Retry::Never => {
@@ -114,7 +136,7 @@ impl Pipeline {
                     tracing::warn!(error = %error.one_line(), "could not make everything durable before the end");
                     break;
                 }
-                Err(error) if self.stop_table(&error).await => {}
+                Err(error) if self.stop_table(&error).await || self.copies_again(&error) => {}
                 Err(error) => {
                     // An attempt that outlived the longest wait had recovered.
                     if began.elapsed() > self.settings.backoff_max {
@@ -137,7 +159,7 @@ impl Pipeline {
     }
 
     async fn attempt(&mut self, cancel: &CancellationToken) -> Result<Outcome> {
-        let watcher = Arc::new(Watcher::new(self.board.clone()));
+        let watcher = Arc::new(Watcher::new(self.board.clone(), self.pulse.clone()));
         let opened = async {
             let prepared = self.prepare().await?;
             let openings = openings(&prepared.tables);
@@ -160,6 +182,8 @@ impl Pipeline {
             board: &self.board,
             held: &mut self.held,
             orders: &self.orders,
+            aside: &self.aside,
+            lost: &mut self.lost,
             trouble: &mut self.trouble,
         };
         Session::new(around, prepared.tables, prepared.checkpoint, watcher, source, sink).run(cancel).await
@@ -176,6 +200,7 @@ impl Pipeline {
         }
         plan::slot_is_free(&self.settings.slot, &survey)?;
         let mut state = self.target.load().await?;
+        self.record_lost(&mut state).await?;
         self.carry_out(&mut state, &survey).await?;
         let plan = plan::plan(&self.settings.slot, &state, &survey, &self.held)?;
         self.show(&plan);
@@ -183,10 +208,13 @@ impl Pipeline {
             self.target.save_table(state).await?;
         }
         let Plan { start, mut tables, .. } = plan;
-        let (checkpoint, snapshot) = self.start(start, &tables, survey.published.as_deref()).await?;
-        if let Some(snapshot) = snapshot {
-            self.copy(snapshot, checkpoint.epoch, &mut tables).await?;
-        }
+        let checkpoint = match start {
+            Start::Fresh { checkpoint, drop_slot } => self.begin(checkpoint, drop_slot, &mut tables).await?,
+            Start::Resume(checkpoint) => {
+                self.resume(checkpoint.epoch, survey.published.as_deref(), &mut tables).await?;
+                checkpoint
+            }
+        };
         Ok(Prepared { tables, checkpoint })
     }
 
@@ -213,60 +241,101 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Publishes, and makes the slot (or a temporary one) with the snapshot of what is to be
-    /// copied.
-    async fn start(
-        &self,
-        start: Start,
-        tables: &[PlannedTable],
-        published: Option<&[u32]>,
-    ) -> Result<(Checkpoint, Option<Arc<dyn Snapshot>>)> {
-        let schemas = |wanted: fn(Action) -> bool| -> Vec<_> {
-            tables.iter().filter(|table| wanted(table.action)).map(|table| Arc::clone(&table.schema)).collect()
-        };
-        let to_publish = schemas(|action| action != Action::Leave);
-        let to_copy = schemas(|action| action == Action::Copy);
-        match start {
-            Start::Fresh { checkpoint, drop_slot } => {
-                // Written first: a slot found later together with this checkpoint is ours.
-                self.target.save_checkpoint(&checkpoint).await?;
-                if drop_slot {
-                    self.origin.drop_slot().await?;
-                }
-                self.origin.publish(&to_publish).await?;
-                let snapshot = self.origin.snapshot(&to_copy, SlotKind::Lasting).await?;
-                let lsn = snapshot.consistent_point();
-                let ready = Checkpoint { phase: SlotPhase::Ready, lsn, ..checkpoint };
-                self.target.save_checkpoint(&ready).await?;
-                Ok((ready, Some(snapshot)))
-            }
-            Start::Resume(checkpoint) => {
-                // Left alone when it is as it should be: were a table taken out of it since the
-                // survey, putting it back now would hide that changes are missing.
-                let wanted: BTreeSet<u32> = to_publish.iter().map(|schema| schema.relid).collect();
-                if published.map(|relids| relids.iter().copied().collect()) != Some(wanted) {
-                    self.origin.publish(&to_publish).await?;
-                }
-                if to_copy.is_empty() {
-                    return Ok((checkpoint, None));
-                }
-                // After the publication has the new tables, so that the snapshot waits for every
-                // transaction that changed them unpublished.
-                let snapshot = self.origin.snapshot(&to_copy, SlotKind::Temporary).await?;
-                Ok((checkpoint, Some(snapshot)))
-            }
+    /// Publishes, makes the slot and copies under its snapshot.
+    async fn begin(
+        &mut self,
+        creating: Checkpoint,
+        drop_slot: bool,
+        tables: &mut [PlannedTable],
+    ) -> Result<Checkpoint> {
+        // Written first: a slot found later together with this checkpoint is ours.
+        self.target.save_checkpoint(&creating).await?;
+        if drop_slot {
+            self.origin.drop_slot().await?;
         }
+        self.origin.publish(&schemas(tables, |action| action != Action::Leave)).await?;
+        let to_copy = schemas(tables, |action| action == Action::Copy);
+        let snapshot = self.origin.snapshot(&to_copy, SlotKind::Lasting).await?;
+        let lsn = snapshot.consistent_point();
+        let ready = Checkpoint { phase: SlotPhase::Ready, lsn, ..creating };
+        self.target.save_checkpoint(&ready).await?;
+        self.copy(snapshot, ready.epoch, tables).await?;
+        Ok(ready)
+    }
+
+    /// Publishes and copies what is new, under the snapshot of a temporary slot. What keeps the new tables from that
+    /// does not keep the others from going on.
+    async fn resume(&mut self, epoch: u16, published: Option<&[u32]>, tables: &mut [PlannedTable]) -> Result<()> {
+        let to_copy = schemas(tables, |action| action == Action::Copy);
+        match self.join(published, tables, &to_copy).await {
+            Ok(Some(snapshot)) => self.copy(snapshot, epoch, tables).await,
+            Ok(None) => Ok(()),
+            Err(error) if *error.retry() == Retry::Never && !to_copy.is_empty() => {
+                self.set_aside(tables, &error).await?;
+                self.join(published, tables, &[]).await.map(drop)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn join(
+        &self,
+        published: Option<&[u32]>,
+        tables: &[PlannedTable],
+        to_copy: &[Arc<TableSchema>],
+    ) -> Result<Option<Arc<dyn Snapshot>>> {
+        let to_publish = schemas(tables, |action| action != Action::Leave);
+        // Left alone when it is as it should be: were a table taken out of it since the survey, putting it back now
+        // would hide that changes are missing.
+        let wanted: BTreeSet<u32> = to_publish.iter().map(|schema| schema.relid).collect();
+        if published.map(|relids| relids.iter().copied().collect()) != Some(wanted) {
+            self.origin.publish(&to_publish).await?;
+        }
+        if to_copy.is_empty() {
+            return Ok(None);
+        }
+        // After the publication has the new tables, so that the snapshot waits for every transaction that changed
+        // them unpublished.
+        self.origin.snapshot(to_copy, SlotKind::Temporary).await.map(Some)
+    }
+
+    /// Stops the tables that were to be copied, until they are tried again.
+    async fn set_aside(&mut self, tables: &mut [PlannedTable], error: &Error) -> Result<()> {
+        for table in tables.iter_mut().filter(|table| table.action == Action::Copy) {
+            let state = plan::stopped(table.state.clone(), error.one_line());
+            self.target.save_table(&state).await?;
+            tracing::error!(table = %state.name, error = %error.one_line(), "table stopped, will be tried again");
+            self.aside.put(&table.schema, Instant::now());
+            self.board.show_table(&state);
+            table.action = Action::Leave;
+            table.state = state;
+        }
+        Ok(())
+    }
+
+    /// Takes the copies of tables that lost changes for void, before anything makes them look whole again.
+    async fn record_lost(&mut self, state: &mut State) -> Result<()> {
+        while let Some(name) = self.lost.first() {
+            if let Some(table) = state.tables.iter_mut().find(|table| table.name == *name && table.phase == Phase::Live)
+            {
+                let pending = TableState::pending(table.name.clone(), table.relid);
+                self.target.save_table(&pending).await?;
+                *table = pending;
+            }
+            self.lost.pop_first();
+        }
+        Ok(())
     }
 
     async fn copy(&mut self, snapshot: Arc<dyn Snapshot>, epoch: u16, tables: &mut [PlannedTable]) -> Result<()> {
         self.board.enter(PipelineState::Copying);
-        let schemas: Vec<_> = tables.iter().filter(|table| table.action == Action::Copy).collect();
-        let schemas: Vec<_> = schemas.into_iter().map(|table| Arc::clone(&table.schema)).collect();
+        let schemas = schemas(tables, |action| action == Action::Copy);
         tracing::info!(tables = schemas.len(), consistent_point = %snapshot.consistent_point(), "copying");
         let orders = self.orders.clone();
         let copy = Copy { snapshot, target: Arc::clone(&self.target), board: self.board.clone(), epoch, orders };
         for state in copy::run(copy, &schemas, self.settings.copy_workers).await? {
             let Some(table) = tables.iter_mut().find(|table| table.schema.name == state.name) else { continue };
+            self.aside.remove(&state.name);
             if state.phase == Phase::Live {
                 table.action = Action::Stream;
                 self.held.remove(&state.name);
@@ -298,6 +367,13 @@ impl Pipeline {
         self.held.insert(name.clone(), Arc::clone(schema));
         self.board.show_table(&state);
         true
+    }
+
+    /// True when `error` says that a table lost changes: the next attempt copies it again.
+    fn copies_again(&mut self, error: &Error) -> bool {
+        let Retry::CopyAgain(name) = error.retry() else { return false };
+        tracing::warn!(table = %name, error = %error.one_line(), "the table is copied again");
+        self.lost.insert(name.clone())
     }
 
     fn show(&mut self, plan: &Plan) {
@@ -332,6 +408,10 @@ impl Pipeline {
         self.trouble = Some(Trouble { message: message.clone(), since_ms, until });
         self.board.enter(PipelineState::Waiting { domain: domain.to_owned(), error: message, since_ms, attempt });
     }
+}
+
+fn schemas(tables: &[PlannedTable], wanted: fn(Action) -> bool) -> Vec<Arc<TableSchema>> {
+    tables.iter().filter(|table| wanted(table.action)).map(|table| Arc::clone(&table.schema)).collect()
 }
 
 fn openings(tables: &[PlannedTable]) -> Vec<Opening> {

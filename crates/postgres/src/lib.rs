@@ -16,6 +16,7 @@ mod assembly;
 mod background;
 mod catalog;
 mod check;
+mod claim;
 mod config;
 mod database;
 mod endpoint;

@@ -11,7 +11,9 @@ use walhouse_change::{
 use crate::background::{self, Stop};
 use crate::catalog::{comments, server, tables};
 use crate::check::{self, Finding};
+use crate::claim::{self, Claims};
 use crate::endpoint::Endpoint;
+use crate::publication::Published;
 use crate::wire::connection::{Connection, Mode};
 use crate::{
     Config, Error, PublicationFacts, ServerFacts, SlotFacts, TableNotes, publication, session, slot, snapshot,
@@ -26,8 +28,8 @@ struct Inner {
     endpoint: Endpoint,
     budget: Budget,
     text_only: Arc<AtomicBool>,
-    /// The publication as the last survey found it, or as we made it since.
-    surveyed: Mutex<Option<PublicationFacts>>,
+    published: Mutex<Published>,
+    claims: Claims,
 }
 
 impl fmt::Debug for Postgres {
@@ -44,7 +46,14 @@ impl Postgres {
     pub fn new(config: Config, budget: Budget) -> Result<Self> {
         config.validate()?;
         let endpoint = Endpoint::new(&config)?;
-        Ok(Self(Arc::new(Inner { config, endpoint, budget, text_only: Arc::default(), surveyed: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            config,
+            endpoint,
+            budget,
+            text_only: Arc::default(),
+            published: Mutex::default(),
+            claims: Claims::default(),
+        })))
     }
 
     /// The configuration.
@@ -53,8 +62,8 @@ impl Postgres {
         &self.0.config
     }
 
-    fn surveyed(&self) -> MutexGuard<'_, Option<PublicationFacts>> {
-        self.0.surveyed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.0.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn with_session<T: Send + 'static>(
@@ -96,6 +105,14 @@ impl Postgres {
             Ok((server::read(connection)?, slot::read(connection, inner.config.slot())?))
         })
         .await
+    }
+
+    /// The server process of the walhouse that works for our slot; this very one's included.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses us.
+    pub async fn slot_holder(&self) -> Result<Option<i32>> {
+        self.with_session(|connection, inner, _| claim::holder(connection, inner.config.slot())).await
     }
 
     /// Our publication as found; none when it does not exist.
@@ -154,6 +171,8 @@ fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<(Survey, 
             "ALTER SYSTEM SET wal_level = logical, then restart postgres",
         ));
     }
+    // Whoever surveys is about to write, here and at the target.
+    inner.claims.hold(&inner.endpoint, config.slot(), connection)?;
     let mut replication = Connection::open(&inner.endpoint, Mode::Replication)?;
     let (system_identifier, timeline) = server::identify(&mut replication)?;
     replication.close();
@@ -176,9 +195,10 @@ fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<(Survey, 
 impl Origin for Postgres {
     fn survey(&self) -> BoxFuture<'_, Result<Survey>> {
         Box::pin(async {
-            let (survey, publication) = self.with_session(|connection, inner, _| survey(connection, inner)).await?;
+            let surveyed = self.with_session(|connection, inner, _| survey(connection, inner)).await;
+            let (mut survey, publication) = surveyed?;
             // Here and not on the session's thread: a survey whose answer nobody got does not count.
-            *self.surveyed() = publication;
+            survey.published = self.published().surveyed(publication, survey.published);
             Ok(survey)
         })
     }
@@ -186,11 +206,12 @@ impl Origin for Postgres {
     fn publish<'a>(&'a self, tables: &'a [Arc<TableSchema>]) -> BoxFuture<'a, Result<()>> {
         let tables = tables.to_vec();
         Box::pin(async move {
-            let surveyed = self.surveyed().clone();
+            let surveyed = self.published().facts.clone();
             let publish = move |connection: &mut Connection, inner: &Inner, _: &Stop| {
                 publication::publish(connection, inner.config.publication(), &tables, surveyed.as_ref())
             };
-            *self.surveyed() = self.with_session(publish).await?;
+            let facts = self.with_session(publish).await?;
+            *self.published() = Published::made(facts);
             Ok(())
         })
     }
@@ -211,6 +232,7 @@ impl Origin for Postgres {
             slot_wait: config.slot_wait(),
             lock_wait: config.lock_wait(),
             budget: self.0.budget.clone(),
+            license: self.0.claims.license(),
         };
         Box::pin(async move {
             let (snapshot, guard) = background::run(move |stop| snapshot::take(plan, stop)).await?;
@@ -228,7 +250,9 @@ impl Origin for Postgres {
             endpoint: self.0.endpoint.clone(),
             slot: self.0.config.slot().to_owned(),
             publication: self.0.config.publication().to_owned(),
+            published: self.published().facts.clone(),
             budget: self.0.budget.clone(),
+            license: self.0.claims.license(),
             from,
             scope: session::Scope::Tables { tables: tables.to_vec(), text_only: Arc::clone(&self.0.text_only) },
         };

@@ -39,6 +39,58 @@ pub struct PublicationFacts {
     pub tables: Vec<u32>,
     /// Those of them with a column list or a row filter, in their order.
     pub narrowed: Vec<u32>,
+    /// Another one when it was dropped and made anew.
+    pub(crate) oid: u32,
+    /// For each of `tables` its entry in the catalog: another one when it was taken out and put back.
+    members: Vec<u32>,
+}
+
+impl PublicationFacts {
+    /// Whether a table that was in it `before` has left since, even if it is back: what was committed meanwhile is not
+    /// in the stream.
+    pub(crate) fn has_left(&self, before: &Self, relid: u32) -> bool {
+        before.member(relid).is_some_and(|member| self.member(relid) != Some(member))
+    }
+
+    fn member(&self, relid: u32) -> Option<u32> {
+        let index = self.tables.binary_search(&relid).ok()?;
+        self.members.get(index).copied()
+    }
+}
+
+/// What an origin knows of the publication from one survey to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Published {
+    /// As the last survey found it, or as we made it since.
+    pub(crate) facts: Option<PublicationFacts>,
+    /// Tables that left it since we made it, back or not.
+    left: BTreeSet<u32>,
+    /// It is another one than we made.
+    is_another: bool,
+}
+
+impl Published {
+    /// As we left it.
+    pub(crate) fn made(facts: Option<PublicationFacts>) -> Self {
+        Self { facts, ..Self::default() }
+    }
+
+    /// Takes in what a survey found, and says what has been in it all the time. What left counts as missing until we
+    /// publish again: by then it is on record that it is to be copied.
+    pub(crate) fn surveyed(
+        &mut self,
+        found: Option<PublicationFacts>,
+        published: Option<Vec<u32>>,
+    ) -> Option<Vec<u32>> {
+        if let (Some(before), Some(now)) = (&self.facts, &found) {
+            self.is_another |= before.oid != now.oid;
+            self.left.extend(before.tables.iter().filter(|&&relid| now.has_left(before, relid)));
+        }
+        self.facts = found;
+        let mut published = published.filter(|_| !self.is_another)?;
+        published.retain(|relid| !self.left.contains(relid));
+        Some(published)
+    }
 }
 
 /// Reads the publication; none when it does not exist.
@@ -55,7 +107,7 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Pub
     };
     let sql = format!(
         "SELECT p.puballtables, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot,
-                {generated}, {schemas}, pg_has_role(p.pubowner, 'USAGE')
+                {generated}, {schemas}, pg_has_role(p.pubowner, 'USAGE'), p.oid
          FROM pg_publication p WHERE p.pubname = {name}"
     );
     let rows = connection.query("read the publication", &sql)?;
@@ -69,20 +121,21 @@ pub(crate) fn read(connection: &mut Connection, name: &str) -> Result<Option<Pub
         ours: row.flag(5),
         tables: Vec::new(),
         narrowed: Vec::new(),
+        oid: row.parse(6)?,
+        members: Vec::new(),
     };
     let sql = format!(
-        "SELECT r.prrelid, {narrowed} FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-         WHERE p.pubname = {name}"
+        "SELECT r.prrelid, {narrowed}, r.oid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+         WHERE p.pubname = {name} ORDER BY r.prrelid"
     );
     for row in connection.query("read the publication's tables", &sql)? {
         let relid = row.parse(0)?;
         facts.tables.push(relid);
+        facts.members.push(row.parse(2)?);
         if row.flag(1) {
             facts.narrowed.push(relid);
         }
     }
-    facts.tables.sort_unstable();
-    facts.narrowed.sort_unstable();
     Ok(Some(facts))
 }
 
@@ -295,7 +348,18 @@ mod tests {
             ours: true,
             tables: tables.to_vec(),
             narrowed: vec![],
+            oid: 1,
+            members: tables.iter().map(|relid| relid + 100).collect(),
         }
+    }
+
+    #[test]
+    fn notices_who_left_and_came_back() {
+        let (before, mut now) = (found(&[1, 2]), found(&[1, 2, 3]));
+        assert!([1, 2, 3].iter().all(|&relid| !now.has_left(&before, relid)));
+        now.members[1] += 1;
+        assert_eq!([1, 2, 3].map(|relid| now.has_left(&before, relid)), [false, true, false]);
+        assert!(found(&[2]).has_left(&before, 1));
     }
 
     #[test]

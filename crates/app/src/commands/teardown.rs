@@ -29,6 +29,10 @@ async fn remove(config: &Config, options: &Teardown) -> Result<()> {
     if let Some(pid) = origin.slot_facts().await?.and_then(|slot| slot.active_pid) {
         bail!("slot {slot} is in use by the server process {pid}: stop walhouse run first");
     }
+    // One that copies does not read the slot yet.
+    if let Some(pid) = origin.slot_holder().await? {
+        bail!("slot {slot} is in use by another walhouse, the server process {pid}: stop it first");
+    }
     let tables = if options.tables { target.owned().await? } else { Vec::new() };
     if !options.yes {
         let mut question = format!("Remove slot {slot}, publication {publication} and the checkpoint");

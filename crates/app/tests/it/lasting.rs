@@ -21,6 +21,11 @@ async fn a_frozen_target_stops_the_reading_and_keeps_the_connection() {
     assert!(pipe.house.freeze_engine(true));
     pipe.execute("INSERT INTO held (v) SELECT repeat('v', 1000) FROM generate_series(1, 200000)").await;
     let frozen = Instant::now();
+    pipe.unready(&["waiting for the target", "no answer for 6 s", "make changes durable", "to mend it"]).await;
+    let status = pipe.status();
+    assert_eq!(status["state"], "waiting", "{status}");
+    let metrics = pipe.house.get("/metrics").await.unwrap().1;
+    assert!(metrics.contains("walhouse_state{state=\"waiting\"} 1"), "{metrics}");
     while frozen.elapsed() < Duration::from_secs(10) {
         let now: i32 = pipe.source.query_one(sender, &[]).await.unwrap().get(0);
         assert_eq!(now, before, "the replication connection was lost");
@@ -34,6 +39,17 @@ async fn a_frozen_target_stops_the_reading_and_keeps_the_connection() {
     // 3 s on two busy cores: nothing waits for a timeout.
     assert!(thawed.elapsed() < Duration::from_secs(20), "resumed after {:?}", thawed.elapsed());
     pipe.until_equal(&["held"]).await;
+    pipe.house.ready(READY).await.unwrap();
+    let now: i32 = pipe.source.query_one(sender, &[]).await.unwrap().get(0);
+    assert_eq!(now, before, "the pipe was dropped");
+
+    // With nothing to write it is asked for a sign of life.
+    assert!(pipe.house.freeze_engine(true));
+    let frozen = Instant::now();
+    pipe.unready(&["waiting for the target", "no answer for 6 s"]).await;
+    assert!(frozen.elapsed() < Duration::from_secs(11), "shown after {:?}", frozen.elapsed());
+    assert!(pipe.house.freeze_engine(false));
+    pipe.house.ready(READY).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

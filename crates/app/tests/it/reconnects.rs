@@ -133,7 +133,7 @@ async fn a_second_walhouse_waits_for_the_first() {
     let mut first = Pipe::start_with("re_second", TABLE, |builder| builder.clickhouse_url(&engine.url)).await;
     let mut second = Pipe::on(first.url.clone(), "re_second", "", |builder| builder.clickhouse_url(&engine.url)).await;
     second.house.start().unwrap();
-    second.unready(&["waiting for the source", "slot re_second is in use by the server process", "to mend it"]).await;
+    second.unready(&["waiting for the source", "slot re_second is in use by another walhouse", "to mend it"]).await;
     assert_eq!(second.status()["state"], "waiting");
     first.execute("INSERT INTO t VALUES (2, 'b')").await;
     first.until_equal(&["t"]).await;
@@ -142,6 +142,62 @@ async fn a_second_walhouse_waits_for_the_first() {
     second.execute("INSERT INTO t VALUES (3, 'c')").await;
     second.until_equal(&["t"]).await;
     assert_eq!(lines_with(&second, "waiting, will try again"), 1, "{}", second.house.log());
+}
+
+/// Before the slot is read nothing of Postgres' own keeps a second one away: two would copy into the same tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_walhouse_waits_for_a_first_that_copies() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = LoneEngine::start(folder.path());
+    let mut first = Pipe::prepare("re_copying", TABLE, |builder| builder.clickhouse_url(&engine.url)).await;
+    let mut second = Pipe::on(first.url.clone(), "re_copying", "", |builder| builder.clickhouse_url(&engine.url)).await;
+    // The slot's creation waits for a transaction that has written.
+    first.execute("BEGIN; INSERT INTO t VALUES (2, 'b')").await;
+    first.house.start().unwrap();
+    let holder = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT \"re_copying\"%'";
+    while first.source.query_one(holder, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    second.house.start().unwrap();
+    second.unready(&["waiting for the source", "slot re_copying is in use by another walhouse", "to mend it"]).await;
+    let output = second.house.command(&["teardown", "--yes"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("is in use by another walhouse"), "{said}");
+    first.execute("COMMIT").await;
+    first.house.ready(READY).await.unwrap();
+    first.until_equal(&["t"]).await;
+    first.house.kill9().unwrap();
+    second.house.ready(READY).await.unwrap();
+    second.execute("INSERT INTO t VALUES (3, 'c')").await;
+    second.until_equal(&["t"]).await;
+}
+
+/// The stream ends and says why, takes the lock again, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_lock_is_shown_and_taken_again() {
+    let mut pipe = Pipe::start("re_lock", TABLE).await;
+    let end = "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE l.locktype = 'advisory' AND d.datname = current_database()";
+    assert_eq!(pipe.source.query_one(end, &[]).await.unwrap().get::<_, i64>(0), 1);
+    pipe.execute("INSERT INTO t VALUES (2, 'b')").await;
+    pipe.until_equal(&["t"]).await;
+    pipe.house.ready(READY).await.unwrap();
+    for line in ["lost the lock that keeps other processes off the slot", "waiting, will try again", "live again"] {
+        assert_eq!(lines_with(&pipe, line), 1, "{line}: {}", pipe.house.log());
+    }
+    // Taken by somebody else, it shows for as long as he has it.
+    let other = connect(&pipe.url).await.unwrap();
+    let key = "SELECT (classid::int8 << 32) | objid::int8 FROM pg_locks WHERE locktype = 'advisory' AND database =
+        (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let key: i64 = other.query_one(key, &[]).await.unwrap().get(0);
+    pipe.source.query_one(end, &[]).await.unwrap();
+    other.query_one("SELECT pg_advisory_lock($1)::text", &[&key]).await.unwrap();
+    pipe.unready(&["waiting for the source", "slot re_lock is in use by another walhouse"]).await;
+    assert_eq!(pipe.status()["state"], "waiting");
+    drop(other);
+    pipe.house.ready(READY).await.unwrap();
+    pipe.execute("INSERT INTO t VALUES (3, 'c')").await;
+    pipe.until_equal(&["t"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,6 +83,9 @@ impl MemoryOrigin {
         if state.running.keys().any(|xid| running.contains(xid)) {
             return Ok(None);
         }
+        if state.is_full {
+            return Err(Error::new(Domain::Source, Retry::Never, "cannot create the slot: all are in use"));
+        }
         let consistent_point = state.end;
         if kind == SlotKind::Lasting {
             if state.slots.contains_key(&self.slot) {

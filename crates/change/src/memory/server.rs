@@ -87,6 +87,8 @@ pub(super) struct State {
     pub(super) running: BTreeMap<Xid, Vec<Event>>,
     pub(super) slots: BTreeMap<String, Slot>,
     pub(super) publications: BTreeMap<String, BTreeSet<u32>>,
+    /// No further slot can be created.
+    pub(super) is_full: bool,
     /// Streams opened under an older number are broken.
     pub(super) connections: u64,
     pub(super) next_pid: i32,
@@ -121,6 +123,7 @@ impl Server {
             running: BTreeMap::new(),
             slots: BTreeMap::new(),
             publications: BTreeMap::new(),
+            is_full: false,
             connections: 0,
             next_pid: 100,
             next_xid: 700,
@@ -177,6 +180,21 @@ impl Server {
                 relids.remove(&relid);
             }
         }
+    }
+
+    /// Puts a table back into every publication, behind their owners' backs.
+    pub fn publish_again(&self, name: &TableName) {
+        let mut state = self.lock();
+        if let Some(relid) = state.tables.get(name).map(|table| table.schema.relid) {
+            for relids in state.publications.values_mut() {
+                relids.insert(relid);
+            }
+        }
+    }
+
+    /// From here on there is no free replication slot, or there are some again.
+    pub fn use_up_slots(&self, used_up: bool) {
+        self.lock().is_full = used_up;
     }
 
     /// Begins a transaction.

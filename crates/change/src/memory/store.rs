@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Random;
 use crate::{Checkpoint, State, TableName, TableState, Version};
 
@@ -103,6 +105,7 @@ type Watch = Box<dyn Fn(&str, &Checkpoint) + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Mutex<Inner>>,
+    frozen: watch::Sender<bool>,
     checkpoints: Arc<OnceLock<Watch>>,
 }
 
@@ -120,12 +123,22 @@ impl Store {
             random: Random::new(seed),
             slowest,
         };
-        Self { inner: Arc::new(Mutex::new(inner)), checkpoints: Arc::default() }
+        Self { inner: Arc::new(Mutex::new(inner)), frozen: watch::Sender::new(false), checkpoints: Arc::default() }
     }
 
     /// From now on inserts take up to `slowest`.
     pub fn slow_down(&self, slowest: Duration) {
         self.lock().slowest = slowest;
+    }
+
+    /// Stands still, or goes on: until then no call returns, and nothing becomes durable.
+    pub fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    pub(super) async fn thaws(&self) {
+        // The sender lives as long as this store does.
+        let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
     }
 
     /// Has `watch` called with the slot and each checkpoint, before it is stored. Only the first
@@ -168,6 +181,7 @@ impl Store {
             (flight, inner.random.time_below(slowest))
         };
         tokio::time::sleep(time).await;
+        self.thaws().await;
         self.lock().land(flight);
     }
 

@@ -68,15 +68,26 @@ impl MemoryTarget {
 }
 
 impl Target for MemoryTarget {
+    fn ping(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            self.store.thaws().await;
+            Ok(())
+        })
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<State>> {
         Box::pin(async {
+            self.store.thaws().await;
             self.store.end_inserts();
             Ok(self.store.state(&self.slot))
         })
     }
 
     fn save_checkpoint<'a>(&'a self, checkpoint: &'a Checkpoint) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async { self.save_checkpoint_now(checkpoint) })
+        Box::pin(async {
+            self.store.thaws().await;
+            self.save_checkpoint_now(checkpoint)
+        })
     }
 
     fn save_table<'a>(&'a self, table: &'a TableState) -> BoxFuture<'a, Result<()>> {

@@ -27,6 +27,9 @@ pub(crate) use insert::Insert;
 /// disk may need a minute for one block; one that says nothing for two is taken for gone.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Wait for a sign of life. A new connection is tried then, since the old one may lead nowhere.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Settings that not every server knows: an unknown one is an error, so they are looked up once.
 const OPTIONAL_SETTINGS: [&str; 2] = ["deduplicate_insert", "input_format_native_allow_types_conversion"];
 
@@ -70,6 +73,15 @@ impl Client {
     pub(crate) async fn execute(&self, action: &str, sql: &str) -> Result<()> {
         let statement = self.http.query_raw(sql).with_setting("async_insert", "0").execute();
         self.in_time(action, statement).await
+    }
+
+    /// Asks for a sign of life: the least that a server can do, left out of its log of queries.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        let asked = async {
+            let query = self.http.query_raw("SELECT 1").with_setting("log_queries", "0");
+            query.fetch_bytes("TabSeparated")?.collect().await
+        };
+        self.in_time_of("ask for a sign of life", PING_TIMEOUT, asked).await.map(drop)
     }
 
     /// Runs a query and reads its rows, which must be few.
@@ -130,12 +142,21 @@ impl Client {
     }
 
     async fn in_time<T>(&self, action: &str, answer: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T> {
-        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        self.in_time_of(action, ANSWER_TIMEOUT, answer).await
+    }
+
+    async fn in_time_of<T>(
+        &self,
+        action: &str,
+        limit: Duration,
+        answer: impl Future<Output = clickhouse::error::Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(limit, answer).await {
             Ok(answer) => answer.map_err(|error| Error::from_client(action, &self.address, error)),
             Err(_) => Err(Error::Timeout {
                 action: action.to_owned(),
                 address: self.address.to_string(),
-                seconds: ANSWER_TIMEOUT.as_secs(),
+                seconds: limit.as_secs(),
             }),
         }
     }

@@ -167,6 +167,10 @@ impl ClickHouse {
 }
 
 impl Target for ClickHouse {
+    fn ping(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { Ok(self.client.ping().await?) })
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<State>> {
         Box::pin(self.load_state())
     }

@@ -8,36 +8,36 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use walhouse_change::faults::{Faults, Rates};
 use walhouse_change::memory::{MemoryOrigin, MemoryTarget, Server, Store, Write};
-use walhouse_change::{Domain, Error, Lsn, Pattern, Phase, Result, Retry, TableName};
+use walhouse_change::{Domain, Error, Lsn, Origin, Pattern, Phase, Result, Retry, TableName};
 use walhouse_pipeline::{Command, Commander, Pipeline, PipelineState, Settings, Status, StatusBoard};
 
 use crate::oracle::{self, SLOT};
 
-struct House {
-    server: Server,
-    store: Store,
-    faults: Faults,
-    table: TableName,
+pub(crate) struct House {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) faults: Faults,
+    pub(crate) table: TableName,
 }
 
-struct Running {
-    board: StatusBoard,
+pub(crate) struct Running {
+    pub(crate) board: StatusBoard,
     commander: Commander,
-    cancel: CancellationToken,
-    task: JoinHandle<Result<()>>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) task: JoinHandle<Result<()>>,
 }
 
-fn name(table: &str) -> TableName {
+pub(crate) fn name(table: &str) -> TableName {
     TableName::new("public", table)
 }
 
-fn put(id: i64, value: &str) -> Write {
+pub(crate) fn put(id: i64, value: &str) -> Write {
     Write::Put(id, value.to_owned())
 }
 
 impl House {
     /// A table with one row.
-    fn new(rates: Rates) -> Self {
+    pub(crate) fn new(rates: Rates) -> Self {
         let house = Self {
             server: Server::new(10, Duration::from_millis(100)),
             store: Store::new(1, Duration::from_millis(5)),
@@ -49,8 +49,15 @@ impl House {
         house
     }
 
+    pub(crate) fn origin(&self) -> MemoryOrigin {
+        MemoryOrigin::new(&self.server, SLOT, vec![Pattern::parse("public.*").unwrap()])
+    }
+
     fn run(&self) -> Running {
-        let origin = MemoryOrigin::new(&self.server, SLOT, vec![Pattern::parse("public.*").unwrap()]);
+        self.run_with(self.origin())
+    }
+
+    pub(crate) fn run_with(&self, origin: impl Origin + 'static) -> Running {
         let target = MemoryTarget::new(&self.store, SLOT);
         let settings = Settings { jitter_seed: Some(1), ..Settings::new(SLOT) };
         let pipeline = Pipeline::new(self.faults.origin(origin), self.faults.target(target), settings);
@@ -65,11 +72,11 @@ impl House {
     }
 
     /// The table's value for a key, in the target.
-    fn value(&self, table: &TableName, id: i64) -> Option<String> {
+    pub(crate) fn value(&self, table: &TableName, id: i64) -> Option<String> {
         self.store.table(table)?.current().remove(&id)
     }
 
-    async fn until(&self, what: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, what: impl Fn() -> bool) {
         let waiting = async {
             while !what() {
                 sleep(Duration::from_millis(1)).await;
@@ -80,17 +87,17 @@ impl House {
 }
 
 impl Running {
-    async fn until(&self, wanted: impl FnMut(&Status) -> bool) -> Status {
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Status) -> bool) -> Status {
         timeout(Duration::from_secs(120), self.board.wait_for(wanted)).await.expect("the state is reached in time")
     }
 
-    async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         self.cancel.cancel();
         self.task.await.expect("the pipeline does not panic")
     }
 }
 
-fn phase<'a>(status: &'a Status, table: &TableName) -> Option<&'a Phase> {
+pub(crate) fn phase<'a>(status: &'a Status, table: &TableName) -> Option<&'a Phase> {
     status.tables.iter().find(|shown| shown.name == *table).map(|shown| &shown.phase)
 }
 

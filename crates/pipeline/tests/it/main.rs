@@ -4,6 +4,8 @@
 
 mod flow;
 mod model;
+mod operator;
 mod oracle;
+mod silence;
 mod slow_copy;
 mod workload;

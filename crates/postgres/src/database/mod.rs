@@ -15,6 +15,7 @@ use walhouse_change::{Budget, Lsn, SlotKind, Source, TableName};
 pub use facts::{CatalogColumn, CatalogIndex, CatalogTable};
 pub use session::Session;
 
+use crate::claim::License;
 use crate::endpoint::Endpoint;
 use crate::session::{self as stream, Scope};
 use crate::snapshot::slot::{self, Guard};
@@ -125,7 +126,9 @@ impl Database {
             endpoint: self.endpoint.clone(),
             slot: log.slot,
             publication: log.publication,
+            published: None,
             budget: self.budget.clone(),
+            license: License::default(),
             from: log.from,
             scope: Scope::Log { wanted: log.wanted, options: log.options },
         })

@@ -14,25 +14,27 @@ use std::time::Duration;
 
 use walhouse_change::{Acknowledge, BoxFuture, Budget, ChangeBatch, Lsn, Retry, Source, TableName, TableSchema};
 
+use crate::claim::License;
 use crate::endpoint::Endpoint;
 use crate::handover::{self, Handover};
 use crate::wire::connection::{Connection, Mode};
-use crate::{Error, Result, publication, sql};
+use crate::{Error, PublicationFacts, Result, sql};
 
 /// How long the end of a stream waits for its thread, which looks up ten times a second and takes leave then.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What mends a stream that lost changes of every table.
 const COPY_AGAIN: &str = "walhouse teardown, then walhouse run: it copies every table again";
-/// What mends a table's absence from the publication.
-const COPY_ONE_AGAIN: &str = "start walhouse again: it publishes that table and copies it again";
 
 /// What a stream needs to know.
 pub(crate) struct Plan {
     pub(crate) endpoint: Endpoint,
     pub(crate) slot: String,
     pub(crate) publication: String,
+    /// The publication as it was when all of `tables` were known to be in it.
+    pub(crate) published: Option<PublicationFacts>,
     pub(crate) budget: Budget,
+    pub(crate) license: License,
     pub(crate) from: Lsn,
     pub(crate) scope: Scope,
 }
@@ -109,9 +111,10 @@ impl Drop for Stream {
 /// Connects, starts replication and the thread. Blocking.
 pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
     let mut catalog = watch::connect(&plan.endpoint)?;
+    let known = watch::Known { name: plan.publication.clone(), facts: plan.published.clone() };
     let (relations, watched, options) = match &plan.scope {
         Scope::Tables { tables, text_only } => {
-            watch::check_publication(&mut catalog, &plan.publication, tables)?;
+            watch::check_publication(&mut catalog, &known, tables)?;
             let decodable = |table: &Arc<TableSchema>| table.columns.iter().all(|column| column.ty.binary_decodable());
             let binary = !text_only.load(Ordering::Acquire) && tables.iter().all(decodable);
             let relations = relations::Relations::new(tables, binary, Arc::clone(text_only));
@@ -128,10 +131,15 @@ pub(crate) fn open(plan: Plan) -> Result<Box<dyn Source>> {
 
     let handover = Arc::new(Handover::default());
     let marks = Arc::new(Marks { handed_over: AtomicU64::new(plan.from.0), acknowledged: AtomicU64::new(0) });
-    let watch = watch::Watch::new(plan.endpoint, plan.publication, watched, catalog);
+    let watch = watch::Watch::new(plan.endpoint, known, watched, catalog);
     let thread = thread::Session::new(
         connection,
-        thread::Shared { handover: Arc::clone(&handover), marks: Arc::clone(&marks), budget: plan.budget },
+        thread::Shared {
+            handover: Arc::clone(&handover),
+            marks: Arc::clone(&marks),
+            budget: plan.budget,
+            license: plan.license,
+        },
         relations,
         watch,
         clock::Clock::new(timeout),
@@ -193,26 +201,17 @@ fn refined(error: Error, slot: &str) -> Error {
 /// What the server's refusals mean while it streams.
 fn refined_in_stream(error: Error, publication: &str) -> Error {
     match error.code() {
-        Some("42704") => publication_lost(publication, &error.to_string(), COPY_AGAIN),
+        Some("42704") => publication_lost(publication, &error.to_string()),
         _ => error,
     }
 }
 
 /// A publication that was missing for a while has lost what was committed meanwhile (18), or stops every stream from
 /// before it was made anew (14 to 17): either way the copy is the way out.
-fn publication_lost(publication: &str, what: &str, remedy: &str) -> Error {
+fn publication_lost(publication: &str, what: &str) -> Error {
     Error::finding(
         Retry::Never,
         format!("publication {publication} is not what it was, and changes since then may be missing: {what}"),
-        remedy,
+        COPY_AGAIN,
     )
-}
-
-/// Whether the publication is there and holds `tables`; else the error that says so.
-fn covers(connection: &mut Connection, name: &str, tables: &[Arc<TableSchema>]) -> Result<Option<Error>> {
-    let Some(published) = publication::published(connection, name)? else {
-        return Ok(Some(publication_lost(name, "it does not exist", COPY_AGAIN)));
-    };
-    let missing = tables.iter().find(|table| !published.contains(&table.relid));
-    Ok(missing.map(|table| publication_lost(name, &format!("it does not hold {}", table.name), COPY_ONE_AGAIN)))
 }

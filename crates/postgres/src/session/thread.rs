@@ -16,8 +16,9 @@ use walhouse_value::Kind;
 use super::clock::{Clock, Due, PROGRESS_INTERVAL};
 use super::relations::Relations;
 use super::watch::Watch;
-use super::{COPY_AGAIN, Marks, publication_lost, refined_in_stream};
+use super::{Marks, publication_lost, refined_in_stream};
 use crate::assembly::Assembly;
+use crate::claim::License;
 use crate::handover::Handover;
 use crate::wire::Malformed;
 use crate::wire::connection::{Connection, Received};
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) handover: Arc<Handover>,
     pub(super) marks: Arc<Marks>,
     pub(super) budget: Budget,
+    pub(super) license: License,
 }
 
 /// The thread's state.
@@ -105,7 +107,7 @@ impl Session {
             self.farewell();
             return Ok(());
         }
-        let publication = &self.watch.publication;
+        let publication = &self.watch.known.name;
         let whole_log = self.relations.whole_log();
         outcome.map_err(|error| if whole_log { error } else { refined_in_stream(error, publication) })
     }
@@ -180,7 +182,7 @@ impl Session {
         let notice = self.connection.refusal(frame);
         // Postgres 18 warns that it skips a publication that it does not find, and goes on without its changes.
         if notice.code == "55000" {
-            return Err(publication_lost(&self.watch.publication, &notice.to_string(), COPY_AGAIN));
+            return Err(publication_lost(&self.watch.known.name, &notice.to_string()));
         }
         tracing::warn!(notice = %notice, "the replication session was told");
         Ok(())
@@ -331,8 +333,9 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a status when the server must hear from us.
+    /// Sends a status when the server must hear from us. Every wait comes through here, so the claim is looked at here.
     fn keep_alive(&mut self) -> Result<()> {
+        self.shared.license.check()?;
         let acknowledged = self.shared.marks.acknowledged();
         match self.clock.due(Instant::now(), acknowledged, self.reply_requested) {
             Due::Nothing => Ok(()),

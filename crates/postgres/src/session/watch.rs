@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use walhouse_change::TableSchema;
+use walhouse_change::{Retry, TableSchema};
 
-use super::covers;
+use super::publication_lost;
 use crate::catalog::{tables, types::Types};
 use crate::endpoint::Endpoint;
 use crate::wire::connection::{Connection, Mode};
-use crate::{Error, Result};
+use crate::{Error, PublicationFacts, Result, publication};
 
 /// How often the publication is looked at. Postgres 18 skips what is committed while it is missing and only warns, so
 /// the sooner the better; the look costs two short queries.
@@ -18,11 +18,18 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// The catalog connection of a stream, opened when it is needed.
 pub(super) struct Watch {
     endpoint: Endpoint,
-    pub(super) publication: String,
+    pub(super) known: Known,
     /// Tables that must stay published; none where the publication is its owner's business.
     tables: Option<Vec<Arc<TableSchema>>>,
     connection: Option<Connection>,
     looked: Instant,
+}
+
+/// The publication that the stream relies on.
+pub(super) struct Known {
+    pub(super) name: String,
+    /// As it was when the stream's tables were known to be in it.
+    pub(super) facts: Option<PublicationFacts>,
 }
 
 /// A look never takes longer than the replication session may be silent by default; `wal_sender_timeout` is a minute.
@@ -31,11 +38,11 @@ const PATIENCE: &str = "SET statement_timeout = '5s'";
 impl Watch {
     pub(super) fn new(
         endpoint: Endpoint,
-        publication: String,
+        known: Known,
         tables: Option<Vec<Arc<TableSchema>>>,
         connection: Connection,
     ) -> Self {
-        Self { endpoint, publication, tables, connection: Some(connection), looked: Instant::now() }
+        Self { endpoint, known, tables, connection: Some(connection), looked: Instant::now() }
     }
 
     /// Looks at the publication if it is time to.
@@ -44,16 +51,8 @@ impl Watch {
             return Ok(());
         }
         self.looked = Instant::now();
-        let Some(tables) = self.tables.take() else { return Ok(()) };
-        // Tables that are gone from the catalog left the publication with their last change.
-        let name = self.publication.clone();
-        let outcome = self.ask(|connection| {
-            let relids: Vec<u32> = tables.iter().map(|table| table.relid).collect();
-            let there = existing(connection, &relids)?;
-            let there: Vec<_> = tables.iter().filter(|table| there.contains(&table.relid)).cloned().collect();
-            covers(connection, &name, &there)
-        });
-        self.tables = Some(tables);
+        let Self { endpoint, known, tables: Some(tables), connection, .. } = self else { return Ok(()) };
+        let outcome = ask(endpoint, connection, |connection| missing(connection, known, tables));
         match outcome {
             Ok(None) => Ok(()),
             Ok(Some(lost)) => Err(lost),
@@ -67,7 +66,7 @@ impl Watch {
 
     /// Reads types that the stream named.
     pub(super) fn types(&mut self, oids: &[u32]) -> Result<Types> {
-        self.ask(|connection| {
+        ask(&self.endpoint, &mut self.connection, |connection| {
             let mut types = Types::default();
             types.read(connection, oids.iter().copied())?;
             Ok(types)
@@ -76,25 +75,29 @@ impl Watch {
 
     /// A table's key as the catalog has it now; none when the table is gone.
     pub(super) fn key_names(&mut self, relid: u32) -> Result<Option<Vec<String>>> {
-        self.ask(|connection| tables::key_names(connection, relid))
+        ask(&self.endpoint, &mut self.connection, |connection| tables::key_names(connection, relid))
     }
+}
 
-    /// Asks once more over a new connection when the old one broke (it may have been idle for days).
-    fn ask<T>(&mut self, question: impl Fn(&mut Connection) -> Result<T>) -> Result<T> {
-        if let Some(mut connection) = self.connection.take() {
-            match question(&mut connection) {
-                Err(Error::Broken { .. }) => {}
-                outcome => {
-                    self.connection = Some(connection);
-                    return outcome;
-                }
+/// Asks once more over a new connection when the old one broke (it may have been idle for days).
+fn ask<T>(
+    endpoint: &Endpoint,
+    kept: &mut Option<Connection>,
+    question: impl Fn(&mut Connection) -> Result<T>,
+) -> Result<T> {
+    if let Some(mut connection) = kept.take() {
+        match question(&mut connection) {
+            Err(Error::Broken { .. }) => {}
+            outcome => {
+                *kept = Some(connection);
+                return outcome;
             }
         }
-        let mut connection = connect(&self.endpoint)?;
-        let outcome = question(&mut connection);
-        self.connection = Some(connection);
-        outcome
     }
+    let mut connection = connect(endpoint)?;
+    let outcome = question(&mut connection);
+    *kept = Some(connection);
+    outcome
 }
 
 /// A session whose questions end soon.
@@ -111,16 +114,35 @@ fn existing(connection: &mut Connection, relids: &[u32]) -> Result<Vec<u32>> {
 }
 
 /// The same look before the stream begins.
-pub(super) fn check_publication(
-    connection: &mut Connection,
-    publication: &str,
-    tables: &[Arc<TableSchema>],
-) -> Result<()> {
+pub(super) fn check_publication(connection: &mut Connection, known: &Known, tables: &[Arc<TableSchema>]) -> Result<()> {
+    missing(connection, known, tables)?.map_or(Ok(()), Err)
+}
+
+/// What the publication does not publish any more of `tables`, or did not for a while.
+fn missing(connection: &mut Connection, known: &Known, tables: &[Arc<TableSchema>]) -> Result<Option<Error>> {
+    let Known { name, facts } = known;
+    let lost = |what: &str| Ok(Some(publication_lost(name, what)));
+    // Tables that are gone from the catalog left the publication with their last change.
     let relids: Vec<u32> = tables.iter().map(|table| table.relid).collect();
     let there = existing(connection, &relids)?;
-    let there: Vec<_> = tables.iter().filter(|table| there.contains(&table.relid)).cloned().collect();
-    match covers(connection, publication, &there)? {
-        None => Ok(()),
-        Some(lost) => Err(lost),
+    let Some(found) = publication::read(connection, name)? else { return lost("it does not exist") };
+    let published = publication::published(connection, name)?.unwrap_or_default();
+    if facts.as_ref().is_some_and(|facts| facts.oid != found.oid) {
+        return lost("it was dropped and made anew");
     }
+    if !found.all_operations || !found.via_root {
+        return lost("it does not publish every operation through the roots of partitioned tables");
+    }
+    for table in tables.iter().filter(|table| there.contains(&table.relid)) {
+        if found.narrowed.contains(&table.relid) {
+            return lost(&format!("it has a column list or a row filter for {}", table.name));
+        }
+        let has_left = facts.as_ref().is_some_and(|facts| found.has_left(facts, table.relid));
+        if has_left || !published.contains(&table.relid) {
+            let message =
+                format!("publication {name} was changed: {} was taken out, and changes are missing", table.name);
+            return Ok(Some(Error::Finding { message, retry: Retry::CopyAgain(table.name.clone()), remedy: None }));
+        }
+    }
+    Ok(None)
 }

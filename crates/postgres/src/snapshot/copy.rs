@@ -11,6 +11,7 @@ use walhouse_value::Kind;
 
 use super::pool::Lent;
 use crate::assembly::{Assembly, TableSlot};
+use crate::claim::License;
 use crate::handover::{self, Handover};
 use crate::wire::Malformed;
 use crate::wire::connection::{Connection, Received};
@@ -31,6 +32,7 @@ pub(super) struct Job {
     pub(super) statement: String,
     pub(super) transaction: Transaction,
     pub(super) budget: Budget,
+    pub(super) license: License,
 }
 
 struct Copy {
@@ -101,6 +103,10 @@ fn copy(session: &mut Connection, job: &Job, handover: &Handover) -> Result<()> 
     let kinds = job.schema.columns.iter().map(kind).collect();
     let mut reading = Reading::new(&job.schema, kinds, job.transaction);
     loop {
+        if let Err(lost) = job.license.check() {
+            session.cancel_and_finish(&attempt);
+            return Err(lost);
+        }
         let ended = reading.parse(session, &attempt)?;
         if reading.is_due(session, ended) && !reading.hand_over(session, job, handover) {
             break;

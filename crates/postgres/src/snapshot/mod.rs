@@ -22,6 +22,7 @@ use walhouse_change::{BoxFuture, Budget, CopyPart, Lsn, SlotKind, Source, TableS
 
 use crate::background::Stop;
 use crate::catalog::tables;
+use crate::claim::License;
 use crate::endpoint::Endpoint;
 use crate::wire::Malformed;
 use crate::wire::connection::{Connection, Mode};
@@ -41,6 +42,7 @@ pub(crate) struct Plan {
     pub(crate) slot_wait: Duration,
     pub(crate) lock_wait: Duration,
     pub(crate) budget: Budget,
+    pub(crate) license: License,
 }
 
 /// The view, with the sessions that hold it.
@@ -50,6 +52,7 @@ pub(crate) struct Snapshot {
     statements: HashMap<(u32, u32), String>,
     pool: Arc<Pool>,
     budget: Budget,
+    license: License,
 }
 
 impl walhouse_change::Snapshot for Snapshot {
@@ -71,6 +74,7 @@ impl walhouse_change::Snapshot for Snapshot {
                 statement: statement.clone(),
                 transaction: self.transaction,
                 budget: self.budget.clone(),
+                license: self.license.clone(),
             };
             copy::open(job, worker)
         })
@@ -86,7 +90,9 @@ pub(crate) fn take(plan: Plan, stop: &Stop) -> Result<(Snapshot, Guard)> {
     check_unchanged(&mut first, &plan.tables, generated)?;
 
     let request = slot::Request { endpoint: &plan.endpoint, slot: &plan.slot, kind: plan.kind, wait: plan.slot_wait };
-    let created = slot::create(&request, &mut first, &|| stop.is_set())?;
+    let stopped = || stop.is_set() || plan.license.check().is_err();
+    let created = slot::create(&request, &mut first, &stopped);
+    let created = created.map_err(|error| plan.license.check().err().unwrap_or(error))?;
     let commit_time = clock(&mut first)?;
     tracing::info!(consistent_point = %created.consistent_point, tables = plan.tables.len(), "took the snapshot");
 
@@ -112,7 +118,8 @@ pub(crate) fn take(plan: Plan, stop: &Stop) -> Result<(Snapshot, Guard)> {
     let transaction = Transaction { xid: 0, commit_lsn: created.consistent_point, commit_time };
     let statements = planned.iter().map(|(part, sql)| ((part.schema.relid, part.number), sql.clone())).collect();
     let parts = planned.into_iter().map(|(part, _)| part).collect();
-    let snapshot = Snapshot { transaction, parts, statements, pool: Pool::new(workers), budget: plan.budget };
+    let Plan { budget, license, .. } = plan;
+    let snapshot = Snapshot { transaction, parts, statements, pool: Pool::new(workers), budget, license };
     Ok((snapshot, created.guard))
 }
 

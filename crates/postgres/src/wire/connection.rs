@@ -153,6 +153,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Process id of the session at the server.
+    pub(crate) fn pid(&self) -> i32 {
+        self.cancel_key.0
+    }
+
     /// Runs statements; the rows of all of them.
     pub(crate) fn query(&mut self, attempt: &str, sql: &str) -> Result<Vec<Row>> {
         self.send_query(attempt, sql)?;
@@ -248,7 +253,7 @@ impl Connection {
     }
 
     /// The next frame, if one comes within `timeout`. It is valid until the next call.
-    fn poll_frame(&mut self, attempt: &str, timeout: Duration) -> Result<Option<Frame>> {
+    pub(crate) fn poll_frame(&mut self, attempt: &str, timeout: Duration) -> Result<Option<Frame>> {
         loop {
             if let Some(frame) = self.inbox.next_frame()? {
                 return Ok(Some(frame));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
+mod claim;
 mod conformance;
 mod copy;
 mod database;
