@@ -163,6 +163,9 @@ pub(crate) fn surveyed(connection: &mut Connection, config: &Config) -> crate::R
 
 fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<(Survey, Option<PublicationFacts>)> {
     let config = &inner.config;
+    // Whoever surveys is about to write, here and at the target. Before anything is read: who had the slot until now may
+    // have gone on meanwhile.
+    inner.claims.hold(&inner.endpoint, config.slot(), connection)?;
     let facts = server::read(connection)?;
     if facts.wal_level != "logical" {
         return Err(Error::finding(
@@ -171,8 +174,6 @@ fn survey(connection: &mut Connection, inner: &Inner) -> crate::Result<(Survey, 
             "ALTER SYSTEM SET wal_level = logical, then restart postgres",
         ));
     }
-    // Whoever surveys is about to write, here and at the target.
-    inner.claims.hold(&inner.endpoint, config.slot(), connection)?;
     let mut replication = Connection::open(&inner.endpoint, Mode::Replication)?;
     let (system_identifier, timeline) = server::identify(&mut replication)?;
     replication.close();

@@ -151,19 +151,22 @@ async fn a_second_walhouse_waits_for_a_first_that_copies() {
     let engine = LoneEngine::start(folder.path());
     let mut first = Pipe::prepare("re_copying", TABLE, |builder| builder.clickhouse_url(&engine.url)).await;
     let mut second = Pipe::on(first.url.clone(), "re_copying", "", |builder| builder.clickhouse_url(&engine.url)).await;
-    // The slot's creation waits for a transaction that has written.
-    first.execute("BEGIN; INSERT INTO t VALUES (2, 'b')").await;
+    // The slot's creation waits for every transaction that has a number.
+    let other = connect(&first.url).await.unwrap();
+    other.batch_execute("BEGIN; SELECT txid_current()").await.unwrap();
     first.house.start().unwrap();
     let holder = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT \"re_copying\"%'";
+    let begun = std::time::Instant::now();
     while first.source.query_one(holder, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no slot is being made: {}", first.house.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     second.house.start().unwrap();
     second.unready(&["waiting for the source", "slot re_copying is in use by another walhouse", "to mend it"]).await;
     let output = second.house.command(&["teardown", "--yes"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && said.contains("is in use by another walhouse"), "{said}");
-    first.execute("COMMIT").await;
+    assert!(output.status.code() == Some(1) && said.contains("slot re_copying is in use by"), "{said}");
+    drop(other);
     first.house.ready(READY).await.unwrap();
     first.until_equal(&["t"]).await;
     first.house.kill9().unwrap();
