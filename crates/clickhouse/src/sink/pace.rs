@@ -16,9 +16,10 @@ use crate::client::Client;
 use crate::ddl::literal;
 use crate::metrics;
 
-/// Distance under light load: some thirty parts a second, which the embedded engine's two merge
-/// threads keep up with, and well below what a person or a dashboard notices.
-const BASE: Duration = Duration::from_millis(30);
+/// Distance under light load: some sixteen parts a second, which the embedded engine's two merge
+/// threads keep up with at ease, and well below what a person or a dashboard notices. Every part is
+/// written, synced and merged again, so half the distance costs the engine twice the work.
+const BASE: Duration = Duration::from_millis(60);
 
 /// Longest distance. A table that still gathers parts at one a second is not merged at all, and
 /// waiting longer would not help it.
@@ -31,7 +32,7 @@ const MANY_PARTS: u64 = 75;
 /// Down from here the distance shrinks again.
 const FEW_PARTS: u64 = 40;
 
-/// At the base distance a table gains at most 33 parts between two looks.
+/// At the base distance a table gains at most 17 parts between two looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// The distance of one table.

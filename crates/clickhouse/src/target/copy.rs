@@ -4,7 +4,7 @@
 //! when names are exchanged, so after a crash anywhere in [`Tables::finish_copy`] a second call sees
 //! which of the two tables of a pair is the new one and goes on from there.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -66,23 +66,32 @@ impl Tables {
         }
     }
 
-    /// Has a finished copy merged as any table, after a while: whoever waited for it looks at it
-    /// now. Should the process end before, the next one finds the table like this and says it again.
-    pub(super) fn merge_soon(&self, plan: &TablePlan, name: &str) {
+    /// Has a finished copy merged as any table: after a while when it was made by this process, since whoever waited for
+    /// it looks at it now. Should the process end before, the next one finds the table like this and says it at once.
+    pub(super) async fn merge_as_usual(&self, plan: &TablePlan, name: &str) {
+        let is_fresh = self.copied.lock().unwrap_or_else(PoisonError::into_inner).contains(&plan.schema.name);
         let sql = ddl::merge_rarely(&plan.database, name, None);
         let (client, name) = (self.client.clone(), name.to_owned());
-        tokio::spawn(async move {
-            tokio::time::sleep(MERGES_WAIT).await;
+        let say = async move {
             if let Err(error) = client.execute("have a table merged as usual", &sql).await {
                 tracing::warn!(target = name, error = %error, "the table is merged rarely until the next start");
             }
+        };
+        if !is_fresh {
+            return say.await;
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(MERGES_WAIT).await;
+            say.await;
         });
     }
 
     /// Puts the copy in place. Can be called again after any failure.
     pub(super) async fn finish_copy(&self, schema: &Arc<TableSchema>) -> walhouse_change::Result<()> {
         let plan = self.plan(schema)?;
-        self.finish(&plan).await.map_err(|error| error.outward(Some(&schema.name)))
+        self.finish(&plan).await.map_err(|error| error.outward(Some(&schema.name)))?;
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner).insert(schema.name.clone());
+        Ok(())
     }
 
     async fn finish(&self, plan: &TablePlan) -> Result<()> {

@@ -123,6 +123,7 @@ impl ClickHouse {
                         dates: if wide { Dates::Wide } else { Dates::Narrow },
                     },
                     overrides: Arc::new(self.config.tables.clone()),
+                    copied: Arc::default(),
                 })
             })
             .await

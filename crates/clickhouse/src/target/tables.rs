@@ -5,8 +5,8 @@
 //! old shape that is replayed after a restart must not take anything away. Everything else that
 //! differs (a type, the key, somebody else's table) stops that table.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use walhouse_change::{TableName, TableSchema};
 
@@ -24,6 +24,8 @@ pub(crate) struct Tables {
     pub(super) slot: Arc<str>,
     pub(super) layout: Layout,
     pub(super) overrides: Arc<BTreeMap<TableName, TableOverride>>,
+    /// Tables that this process has copied; whoever waited for them looks at them now.
+    pub(super) copied: Arc<Mutex<BTreeSet<TableName>>>,
 }
 
 impl Tables {
@@ -69,7 +71,7 @@ impl Tables {
             }
             extra = difference.extra;
             if found.merged_rarely {
-                self.merge_soon(plan, &name);
+                self.merge_as_usual(plan, &name).await;
             }
         }
         if self.views_differ(plan, &extra, inventory)? {
