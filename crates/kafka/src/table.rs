@@ -231,7 +231,7 @@ impl Planner<'_> {
     fn decorate(&self, schema: Schema, table: &TableName, column: &Column, name: &str) -> (Schema, Option<Mask>) {
         let columns = &self.options.columns;
         let mask = columns.mask(table, name).cloned();
-        let propagates = columns.propagates(table, name, types::type_name(&column.ty));
+        let propagates = columns.propagates(table, name, &types::catalog_name(&column.ty));
         let (length, scale) = source_size(&column.ty, self.types.snapshot);
         let mut schema = schema;
         if propagates && matches!(mask, None | Some(Mask::Hash { .. })) {
@@ -265,8 +265,12 @@ fn differ_by_case(relation: &TableSchema) -> Option<Error> {
 }
 
 /// What the driver says of a type: a number's digits, a text's length, a time's width; and its scale, if it has one.
+/// Of an array it says that of the elements.
 fn source_size(ty: &PgType, snapshot: bool) -> (u32, Option<i32>) {
     let base = ty.base();
+    if let Class::Array(element) = &base.class {
+        return source_size(element, snapshot);
+    }
     let digits = if base.typmod < 0 { 6 } else { base.typmod };
     let fraction = match digits {
         0 => 0,
@@ -303,7 +307,7 @@ fn source_size(ty: &PgType, snapshot: bool) -> (u32, Option<i32>) {
 /// Parameters that tell a column's type at the source.
 fn source_type(ty: &PgType, name: &str, length: u32, scale: Option<i32>) -> Vec<(&'static str, String)> {
     let mut parameters = vec![
-        ("__debezium.source.column.type", types::type_name(ty).to_uppercase()),
+        ("__debezium.source.column.type", types::catalog_name(ty).to_uppercase()),
         ("__debezium.source.column.length", length.to_string()),
     ];
     parameters.extend(scale.map(|scale| ("__debezium.source.column.scale", scale.to_string())));

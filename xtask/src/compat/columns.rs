@@ -144,6 +144,11 @@ impl Kind {
         KINDS[random.random_range(0..KINDS.len())]
     }
 
+    /// Whether its values are bit strings, of which Java prints an address of its memory.
+    pub(crate) fn is_bits(self) -> bool {
+        self.sql.starts_with("bit(") || self.sql.starts_with("varbit")
+    }
+
     /// A random value's SQL, now and then NULL unless the column forbids it.
     pub(crate) fn value(self, random: &mut ChaCha8Rng, nullable: bool) -> String {
         if nullable && random.random_bool(0.15) { "NULL".to_owned() } else { (self.value)(random) }

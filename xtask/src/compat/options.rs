@@ -67,6 +67,12 @@ pub(crate) fn choose(random: &mut ChaCha8Rng, number: u64, snapshot: bool) -> Co
     config
 }
 
+/// Leaves keys to the tables where keys are printed: what is printed of some types has no one answer.
+pub(crate) fn without_printed_keys(config: &mut Config) {
+    let printed = config.iter().any(|(key, value)| key == "key.converter" && value.ends_with("StringConverter"));
+    config.retain(|(key, _)| !printed || key != "message.key.columns");
+}
+
 /// Columns that are left out, masked or cut; every table has `c1`, `c2` and so on.
 fn columns(random: &mut ChaCha8Rng, config: &mut Config) {
     let mut set = |key: &str, value: &str| config.push((key.to_owned(), value.to_owned()));

@@ -38,7 +38,9 @@ impl Stage {
         let url = self.postgres.create_database(database).await?;
         let client = connect(&url).await?;
         for statement in setup {
-            if let Err(error) = client.batch_execute(statement).await {
+            if statement.starts_with("INSERT") {
+                change(&client, statement).await?;
+            } else if let Err(error) = client.batch_execute(statement).await {
                 bail!("the setup {statement:?} failed: {error}");
             }
         }

@@ -51,7 +51,7 @@ impl Scenario {
     pub(crate) fn generate(seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
         let snapshot = random.random_bool(SNAPSHOTS);
-        let config = options::choose(&mut random, number, snapshot);
+        let mut config = options::choose(&mut random, number, snapshot);
         let mut tables = Vec::new();
         let mut setup = vec![
             TYPES.to_owned(),
@@ -62,6 +62,9 @@ impl Scenario {
             let (table, statements) = Table::generate(&mut random, index);
             setup.extend(statements);
             tables.push(table);
+        }
+        if tables.iter().flat_map(|table| &table.columns).any(|column| column.kind.is_bits()) {
+            options::without_printed_keys(&mut config);
         }
         if snapshot {
             for table in &mut tables {

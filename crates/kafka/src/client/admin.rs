@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic as NativeTopic, ResourceSpecifier};
 use rdkafka::admin::{ConfigSource, TopicReplication, TopicResult};
@@ -80,6 +80,14 @@ pub struct Broker {
     pub id: i32,
     /// `host:port` as it advertises it.
     pub address: String,
+}
+
+fn coordinator_is_coming(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let code = error.rdkafka_error_code();
+    code.is_some_and(|code| {
+        matches!(code, Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress)
+    })
 }
 
 /// A consumer group.
@@ -183,7 +191,7 @@ impl Admin {
         let created = self.client.create_topics([&native], &options()).await;
         match self.one(&attempt, created) {
             Ok(()) => {
-                self.settled(&new.name, 1).await?;
+                self.settled(&new.name, u32::try_from(new.partitions).unwrap_or(1)).await?;
                 Ok(true)
             }
             Err((Some(RDKafkaErrorCode::TopicAlreadyExists), _)) => Ok(false),
@@ -279,7 +287,16 @@ impl Admin {
         };
         let answered = spawn_blocking(move || {
             let consumer: BaseConsumer = config.create()?;
-            consumer.committed_offsets(asked, PATIENCE)
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                match consumer.committed_offsets(asked.clone(), PATIENCE) {
+                    // A cluster's first group makes its coordinator.
+                    Err(error) if coordinator_is_coming(&error) && Instant::now() < deadline => {
+                        std::thread::sleep(SETTLE_PAUSE);
+                    }
+                    answer => return answer,
+                }
+            }
         });
         let answered = answered.await.map_err(closed)?;
         let answered = answered.map_err(|error| Error::from_kafka(&self.bootstrap, &attempt, &error))?;

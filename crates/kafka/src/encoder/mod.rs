@@ -306,7 +306,12 @@ impl Encoder {
         };
         let mut created = header("__debezium.oldkey", &old_key);
         let deleted = header("__debezium.newkey", &new_key);
-        self.delete(plan, before, old_key, lsn, deleted, out)?;
+        if !self.skips(b'd') {
+            self.delete(plan, before, old_key, lsn, deleted, out)?;
+        }
+        if self.skips(b'c') {
+            return Ok(());
+        }
         let event = Event { plan, op: "c", before: Value::Null, after, lsn, snapshot: None };
         self.emit(event, new_key, &mut created, out)
     }

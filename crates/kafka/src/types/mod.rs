@@ -89,6 +89,14 @@ impl ColumnType {
     }
 }
 
+/// The type's name in `pg_type`, where an array has its element's with a line in front.
+pub(crate) fn catalog_name(ty: &PgType) -> String {
+    match &ty.class {
+        Class::Array(element) => format!("_{}", type_name(element)),
+        _ => type_name(ty).to_owned(),
+    }
+}
+
 /// Whether JDBC counts the type as a text: `column.mask` hides nothing else.
 pub(crate) fn is_character(ty: &PgType) -> bool {
     let base = ty.base();

@@ -1,5 +1,5 @@
-//! Options that concern single columns, on recordings that were made without them: masks, cuts, source types, keys, and
-//! the fraction's digits of money.
+//! Options on recordings that were made without them: masks, cuts, source types, keys, the fraction's digits of money,
+//! operations that are skipped.
 
 use walhouse_kafka::Record;
 
@@ -74,6 +74,19 @@ fn a_secret_stays_one_whose_source_type_is_wanted() {
 }
 
 #[test]
+fn an_array_has_the_source_type_of_its_elements() {
+    let all = values(&[("column.propagate.source.type", r"public\.t_arr\..*")], true);
+    let of = |ty: &str, length: &str, scale: &str, name: &str| {
+        let own = |key: &str, value: &str| format!(r#""__debezium.source.column.{key}":"{value}""#);
+        let parts = [own("type", ty), own("length", length), own("scale", scale), own("name", name)];
+        has(&all, &parts.join(","));
+    };
+    of("_INT8", "19", "0", "a8");
+    of("_NUMERIC", "10", "2", "an2");
+    of("_VARCHAR", "10", "0", "av");
+}
+
+#[test]
 fn only_decimals_of_money_are_rounded() {
     let digits = ("money.fraction.digits", "0");
     has(&values(&[digits], true), r#""m":"1234.50""#);
@@ -89,4 +102,31 @@ fn a_key_whose_columns_are_gone_is_the_tables_own() {
     };
     assert_eq!(keys("public.t_num:gone"), keys("public.other:id"));
     assert!(keys("public.t_num:b;public.t_.*:id").iter().any(|key| key.contains(r#","b":true}"#)));
+}
+
+#[test]
+fn bits_in_printed_keys_are_the_same_for_every_record() {
+    let options = [
+        ("message.key.columns", "public.t_misc:id,b8"),
+        ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
+    ];
+    let records = replay(STRINGS, &options, true);
+    let keys: Vec<String> = records.iter().filter_map(|record| text(record.key.as_ref())).collect();
+    assert!(keys.iter().any(|key| key.starts_with("Struct{id=") && key.contains(",b8=")));
+    assert!(!keys.iter().any(|key| key.contains("HeapByteBuffer")));
+}
+
+#[test]
+fn a_key_that_moves_leaves_out_what_is_skipped() {
+    let moved = |skipped: &str| {
+        let records = replay("f-header-values", &[("skipped.operations", skipped)], true);
+        let count = |name: &str| {
+            let has = |record: &&Record| record.headers.iter().any(|header| &*header.name == name);
+            records.iter().filter(has).count()
+        };
+        (count("__debezium.newkey") > 0, count("__debezium.oldkey") > 0)
+    };
+    assert_eq!(moved("t"), (true, true));
+    assert_eq!(moved("d"), (false, true));
+    assert_eq!(moved("c"), (true, false));
 }
