@@ -10,6 +10,7 @@ mod load;
 mod shapes;
 mod stream;
 mod support;
+mod tls;
 mod wire;
 
 /// The engine's process: this binary again.
