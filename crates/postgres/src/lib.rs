@@ -12,6 +12,7 @@
 //! Architecture invariant: nothing is confirmed to Postgres that was not acknowledged by the consumer, and nothing
 //! can be acknowledged that was not handed over.
 
+mod access;
 mod assembly;
 mod background;
 mod catalog;
@@ -31,6 +32,7 @@ mod snapshot;
 mod sql;
 mod wire;
 
+pub use access::Access;
 pub use catalog::comments::{ColumnNotes, TableNotes};
 pub use catalog::server::{RoleFacts, ServerFacts};
 pub use check::{Finding, Severity};

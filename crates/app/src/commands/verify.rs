@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use walhouse_lab::verify::{self, Report, Table};
+use walhouse_postgres::Access;
 
 use crate::cli::Verify;
-use crate::config::{Config, read_secret, table_plan};
+use crate::config::{Config, table_plan};
 use crate::{exit, runtime, wiring};
 
 /// Compares, prints a line per table, and says so by the exit code.
@@ -63,18 +65,11 @@ pub(crate) async fn tables(config: &Config) -> Result<Vec<Table>> {
     Ok(tables)
 }
 
-/// A session of the instrument's own, without TLS.
+/// A session of the instrument's own, to where the configuration leads.
 pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client> {
-    let url = config.postgres.url.as_ref().context("there is no url of postgres")?;
-    let mut settings: tokio_postgres::Config = url.expose().parse().context("cannot read the url of postgres")?;
-    let password = match &config.postgres.password_file {
-        Some(file) => Some(read_secret(file).context("cannot read the password of postgres")?),
-        None => std::env::var("PGPASSWORD").ok(),
-    };
-    if let (Some(password), None) = (password, settings.get_password()) {
-        settings.password(password);
-    }
-    let (client, connection) = settings.connect(tokio_postgres::NoTls).await.context("cannot connect to postgres")?;
+    let Access { settings, tls } = Access::new(&config.postgres).map_err(walhouse_change::Error::from)?;
+    let connected = settings.connect(MakeRustlsConnect::new(tls)).await;
+    let (client, connection) = connected.context("cannot connect to postgres")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(error = %error, "the session of the comparison ended");

@@ -11,7 +11,7 @@ mod login;
 pub(crate) mod pgoutput;
 mod refusal;
 mod socket;
-mod tls;
+pub(crate) mod tls;
 
 /// Bytes that the protocol does not allow. Names what was being read, never the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,6 +15,12 @@ use crate::endpoint::Endpoint;
 
 /// Begins TLS to `host` as the endpoint's `sslmode` asks; the reason when it cannot.
 pub(super) fn client(endpoint: &Endpoint, host: &str) -> Result<ClientConnection, String> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is no host name"))?;
+    ClientConnection::new(Arc::new(trust(endpoint)?), name).map_err(|error| error.to_string())
+}
+
+/// What the endpoint's `sslmode` and `ca_file` trust; the reason when they cannot be used.
+pub(crate) fn trust(endpoint: &Endpoint) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     // As libpq does: a CA file that is given is used, even under `require`.
     let verifies = match endpoint.sslmode {
@@ -29,10 +35,8 @@ pub(super) fn client(endpoint: &Endpoint, host: &str) -> Result<ClientConnection
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is no host name"))?;
-    ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(config.with_no_client_auth())
 }
 
 fn webpki(endpoint: &Endpoint, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {

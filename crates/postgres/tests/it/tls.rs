@@ -3,9 +3,10 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use tokio_postgres_rustls::MakeRustlsConnect;
 use walhouse_change::{Budget, Origin, Retry};
 use walhouse_lab::postgres::Server;
-use walhouse_postgres::{Config, Postgres, Secret, SslMode};
+use walhouse_postgres::{Access, Config, Postgres, Secret, SslMode};
 
 use crate::support::{Db, usable};
 
@@ -17,6 +18,15 @@ fn write_for_server(folder: &Path, name: &str, text: &str) -> PathBuf {
     chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
+}
+
+/// Connects as the comparison does, with the same trust.
+async fn another_client(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let Access { settings, tls } = Access::new(config)?;
+    let (client, connection) = settings.connect(MakeRustlsConnect::new(tls)).await?;
+    tokio::spawn(connection);
+    client.batch_execute("SELECT 1").await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -50,6 +60,7 @@ async fn trust_is_what_sslmode_says() {
         config("localhost", SslMode::VerifyFull, Some(&ca)),
     ] {
         let shown = format!("{accepted:?}");
+        another_client(&accepted).await.unwrap_or_else(|error| panic!("{error} with {shown}"));
         facts(accepted).await.unwrap_or_else(|error| panic!("{} with {shown}", error.one_line()));
     }
     for refused in [
@@ -59,6 +70,7 @@ async fn trust_is_what_sslmode_says() {
         config("localhost", SslMode::Disable, None),
     ] {
         let shown = format!("{refused:?}");
+        another_client(&refused).await.expect_err(&shown);
         let error = facts(refused).await.expect_err(&shown);
         assert_eq!(error.retry(), &Retry::Never, "{} with {shown}", error.one_line());
     }
