@@ -39,7 +39,7 @@ export function Shell(props: { crumbs: Crumb[]; fills?: boolean; children: Compo
           <Crumbs crumbs={props.crumbs} />
           <div class="top-right">
             <Connection />
-            <StatePill />
+            {!lost && <StatePill />}
             <button
               class="quiet hint"
               onClick={() => {
@@ -67,7 +67,7 @@ function Side() {
   const here = route.value.path[0] ?? "";
   const counts = overview.value?.tables;
   return (
-    <div class="side">
+    <aside class="side" aria-label="walhouse">
       <a class="brand" href={link([])}>
         <Mark /> walhouse
       </a>
@@ -111,7 +111,7 @@ function Side() {
           Keys: press ?
         </button>
       </div>
-    </div>
+    </aside>
   );
 }
 

@@ -71,8 +71,8 @@ export function Chart(props: Props) {
 
   const shown = (values: (number | null)[]) => (cursor === null ? values.findLast((value) => value != null) : values[cursor]);
   return (
-    <figure class="chart" role="img" aria-label={describe(props)}>
-      <figcaption>
+    <div class="chart" role="img" aria-label={describe(props)}>
+      <div class="caption">
         <h3>{props.title}</h3>
         {props.note && <span class="note muted clip" title={props.note}>{props.note}</span>}
         <span class="legend">
@@ -84,11 +84,11 @@ export function Chart(props: Props) {
             </span>
           ))}
         </span>
-      </figcaption>
+      </div>
       <div ref={holder} class={`plot ${enough ? "" : "none"}`} style={{ "--plot-height": `${height}px` }}>
         {enough ? null : "Drawn as soon as there are two points."}
       </div>
-    </figure>
+    </div>
   );
 }
 

@@ -3,7 +3,7 @@
 import { nameOf, now, tables } from "../../api/live";
 import type { TableRow } from "../../api/types";
 import { link } from "../../app/router";
-import { ago, millis, rate } from "../../lib/format";
+import { ago, duration, millis, rate } from "../../lib/format";
 import { phaseTone } from "../../lib/tones";
 import { Panel, Tag } from "../../parts/basics";
 
@@ -12,6 +12,9 @@ const SHOWN = 6;
 export function Lists() {
   const all = tables.value;
   const attention = all.filter((table) => table.phase === "stopped" || table.phase === "paused");
+  const copied = all
+    .filter((table) => table.phase === "copying" || table.phase === "pending")
+    .sort((a, b) => (b.progress?.fraction ?? -1) - (a.progress?.fraction ?? -1));
   const slowest = top(all, (table) => table.lag_ms ?? 0);
   const busiest = top(all, (table) => table.rows_per_second);
   return (
@@ -28,6 +31,16 @@ export function Lists() {
           more={(table) => table.error}
         />
       </Panel>
+      {copied.length > 0 && (
+        <Panel title="Being copied" flush aside={`${copied.length} of ${all.length}`}>
+          <List
+            rows={copied.slice(0, SHOWN)}
+            none=""
+            value={(table) => (table.progress ? `${Math.floor(table.progress.fraction * 100)} %` : table.phase)}
+            more={(table) => (table.progress?.seconds_left != null ? `${duration(table.progress.seconds_left)} left` : null)}
+          />
+        </Panel>
+      )}
       <Panel title="Slowest, commit to visible" flush>
         <List
           rows={slowest}

@@ -1,0 +1,104 @@
+// A browser on a visit: pages that are watched for complaints, pictures, the check for accessibility.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const EXECUTABLE = process.env.WALHOUSE_TEST_CHROMIUM ?? "/usr/bin/chromium";
+/** How long a state may take to show on a busy machine. */
+const PATIENCE_MS = 60_000;
+
+export const DESK = { width: 1280, height: 860 };
+export const PHONE = { width: 390, height: 844 };
+
+export class Visit {
+  static async begin(url, folder, name) {
+    const browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox", "--font-render-hinting=none"] });
+    return new Visit(browser, url, folder, name, await readFile(AXE, "utf8"));
+  }
+
+  constructor(browser, url, folder, name, axe) {
+    Object.assign(this, { browser, url, folder, name, axe, complaints: [], forgiven: [], page: null });
+  }
+
+  /** A page in a browser of its own: without what another one stored. */
+  async open(hash = "", { size = DESK, scheme = "light" } = {}) {
+    const context = await this.browser.newContext({ viewport: size, colorScheme: scheme, reducedMotion: "reduce" });
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: this.url });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") this.complain(message.text());
+    });
+    page.on("pageerror", (error) => this.complain(error.stack ?? error.message));
+    page.on("request", (request) => {
+      if (!request.url().startsWith(this.url) && !request.url().startsWith("blob:")) this.complain(`it asked ${request.url()}`);
+    });
+    this.page = page;
+    await page.goto(`${this.url}/${hash ? `#/${hash}` : ""}`);
+    return page;
+  }
+
+  complain(text) {
+    if (!this.forgiven.some((part) => text.includes(part))) this.complaints.push(text);
+  }
+
+  /** From now on complaints with this text are expected: a request that shall fail, a server that is gone. */
+  forgive(part) {
+    this.forgiven.push(part);
+  }
+
+  async go(hash) {
+    await this.page.evaluate((target) => {
+      location.hash = target;
+    }, `#/${hash}`);
+  }
+
+  async shot(name) {
+    await this.page.screenshot({ path: join(this.folder, `${this.name}-${name}.png`) });
+  }
+
+  /** No violation of any rule that axe knows, and nothing that sticks out at the side. */
+  async accessible(what) {
+    const { page } = this;
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(this.axe);
+    const violations = await page.evaluate(async () => {
+      const result = await window.axe.run(document, { resultTypes: ["violations"] });
+      return result.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => `${node.html.slice(0, 160)} (${node.any[0]?.message ?? node.failureSummary})`).join(" | ")}`);
+    });
+    assert.deepEqual(violations, [], `${what} is not accessible`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${what} is ${wide} pixels wider than the window`);
+  }
+
+  /** Picture and check in one. */
+  async look(name) {
+    await this.shot(name);
+    await this.accessible(name);
+  }
+
+  async sees(text) {
+    await this.page.getByText(text).first().waitFor();
+  }
+
+  async press(name) {
+    await this.page.getByRole("button", { name, exact: true }).first().click();
+  }
+
+  async last() {
+    try {
+      await this.shot("failed");
+      console.error(`at ${this.page.url()}:\n${await this.page.locator("body").innerText()}`);
+    } catch {
+      // There is no page to look at.
+    }
+  }
+
+  async end() {
+    await this.browser.close();
+    return this.complaints;
+  }
+}
