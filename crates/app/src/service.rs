@@ -112,9 +112,10 @@ impl Service {
     }
 }
 
-async fn serve(server: Server, edges: CancellationToken) {
+/// Serves until told to stop; what goes wrong there stops nothing else.
+pub(crate) async fn serve(server: Server, edges: CancellationToken) {
     let stop = async move { edges.cancelled().await };
     if let Err(error) = server.serve(stop).await {
-        tracing::error!(error = %error, "the console ended; the pipeline goes on");
+        tracing::error!(error = %error, "the console ended; the rest goes on");
     }
 }

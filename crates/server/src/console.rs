@@ -12,6 +12,8 @@ use crate::security::Access;
 pub struct Console {
     /// The pipeline's state.
     pub board: StatusBoard,
+    /// Whether there is a pipeline: a Connect worker has none.
+    pub pipeline: bool,
     /// The process' metrics.
     pub recorder: Recorder,
     /// The pipe's stations in the order of the flow.
@@ -26,6 +28,6 @@ impl Console {
     /// A console that shows this board and these metrics, and nothing else.
     #[must_use]
     pub fn new(board: StatusBoard, recorder: Recorder) -> Self {
-        Self { board, recorder, stages: Vec::new(), ports: Ports::default(), access: Access::default() }
+        Self { board, pipeline: true, recorder, stages: Vec::new(), ports: Ports::default(), access: Access::default() }
     }
 }

@@ -18,6 +18,7 @@ pub mod api;
 mod console;
 mod error;
 mod gate;
+mod kafdrop;
 mod listen;
 mod live;
 mod page;

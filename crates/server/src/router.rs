@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::ports::{self, Failure, FailureKind, Ports};
 use crate::security::{Actor, Audit, Identity, Sessions, random_token};
 use crate::verify::VerifyJobs;
-use crate::{Console, Error, api, page, security, topics};
+use crate::{Console, Error, api, kafdrop, page, security, topics};
 
 /// The body of `/ready`.
 #[derive(Debug, Serialize)]
@@ -119,6 +119,7 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .merge(api::routes())
+        .merge(kafdrop::routes())
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(shared.clone(), security::guard))
         .layer(middleware::from_fn(security::set_headers))
@@ -129,7 +130,10 @@ async fn ready(
     State(Shared { console, .. }): State<Shared>,
     Extension(identity): Extension<Identity>,
 ) -> impl IntoResponse {
-    let mut readiness = Readiness::of(&console.board.read());
+    let mut readiness = match console.pipeline {
+        true => Readiness::of(&console.board.read()),
+        false => Readiness { ready: true, state: "serving", reasons: Vec::new(), stopped: Vec::new() },
+    };
     if identity == Identity::Nobody {
         // A probe needs the code; the rest is for those who may look.
         readiness.reasons.clear();

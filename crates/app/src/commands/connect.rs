@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use walhouse_connect::{Api, LevelSetter, PostgresRunner, Rest, Settings, Worker};
 
 use crate::cli::Connect;
+use crate::console::Edge;
 use crate::exit::UsageError;
 use crate::{runtime, telemetry};
 
@@ -16,13 +17,14 @@ const OURS: [&str; 5] =
 
 /// Runs until SIGTERM or SIGINT: then tasks end in order, and the group is left.
 pub(crate) fn connect(options: &Connect) -> Result<()> {
-    let settings = settings(options)?;
+    let (settings, edge) = settings(options)?;
     for property in settings.without_effect() {
         tracing::warn!(property, "worker property has no effect: one worker of a group runs all its connectors");
     }
     runtime::block_on(async {
         let stop = runtime::stop_on_signals()?;
         let rest = Rest::bind(&settings).await?;
+        let listener = edge.bind().await?;
         let worker_id = settings.worker_id(rest.address());
         let address = rest.address();
         let started = Worker::start(settings, worker_id, Arc::new(PostgresRunner));
@@ -36,15 +38,19 @@ pub(crate) fn connect(options: &Connect) -> Result<()> {
                 telemetry::set_level(level);
             }
         });
-        let serving = tokio::spawn(rest.serve(Api::new(worker.clone(), Some(levels)), stop.clone()));
+        let api = Api::new(worker.clone(), Some(levels));
+        if let Some(listener) = listener {
+            edge.serve(listener, &worker, api.clone(), stop.clone())?;
+        }
+        let serving = tokio::spawn(rest.serve(api, stop.clone()));
         stop.cancelled().await;
         worker.stop().await;
         serving.await.context("serving the REST API")?.map_err(Into::into)
     })
 }
 
-/// The worker's file, and over it what the command line says.
-fn settings(options: &Connect) -> Result<Settings> {
+/// The worker's file, and over it what the command line says: the worker's part and the console's.
+fn settings(options: &Connect) -> Result<(Settings, Edge)> {
     let mut properties = match &options.config {
         Some(file) => read(file)?,
         None => Default::default(),
@@ -61,9 +67,10 @@ fn settings(options: &Connect) -> Result<Settings> {
         let problem = "name the brokers: --bootstrap HOST:PORT, or bootstrap.servers in --config FILE";
         return Err(UsageError(problem.to_owned()).into());
     }
+    let edge = Edge::take(&mut properties, &options.console)?;
     let settings = Settings::from_map(properties).map_err(|error| UsageError(error.to_string()))?;
     settings.internal_client().check().map_err(|error| UsageError(error.to_string()))?;
-    Ok(settings)
+    Ok((settings, edge))
 }
 
 fn read(file: &Path) -> Result<std::collections::BTreeMap<String, String>> {

@@ -11,7 +11,7 @@ use super::raw;
 use super::resolve::Resolver;
 
 /// Brokers and the connector.
-#[expect(dead_code, reason = "for the commands of the way through Kafka")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the commands of the way through Kafka"))]
 #[derive(Clone, Debug)]
 pub(crate) struct Kafka {
     /// `host:port` of some brokers, with commas.

@@ -3,26 +3,33 @@
 mod ask;
 mod catalog;
 mod commands;
+mod connectors;
 mod queries;
+mod reading;
 mod rows;
 mod source;
 mod target;
+mod topics;
 mod verify;
 mod why;
+mod worker;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
+use walhouse_connect::{Api, Worker};
+use walhouse_kafka::client::Properties;
 use walhouse_pipeline::{Commander, StatusBoard};
 use walhouse_server::api::{Stage, StageKind};
-use walhouse_server::ports::Ports;
+use walhouse_server::ports::{Ports, Topics};
 use walhouse_server::{Console, Recorder};
 
 use crate::config::Config;
 use crate::wiring;
 
 pub(crate) use ask::{ask, get};
+pub(crate) use worker::Edge;
 
 /// The console of a pipeline with this configuration.
 ///
@@ -37,13 +44,36 @@ pub(crate) fn assemble(
     Ok(Console { stages: stages(config), ports: ports(config, commander)?, ..Console::new(board, recorder) })
 }
 
+/// The console of a Connect worker: its connectors, and the topics of its cluster.
+///
+/// # Errors
+/// A property of the worker's clients cannot be used.
+fn of_worker(worker: &Worker, api: Api, recorder: Recorder) -> Result<Console> {
+    let client = worker.settings().internal_client();
+    let ports = Ports {
+        topics: Some(Arc::new(topics::Kafka::new(client, Some(worker.clone()))?)),
+        connectors: Some(Arc::new(connectors::Own(api))),
+        ..Ports::default()
+    };
+    let board = StatusBoard::new(worker.settings().group.clone());
+    Ok(Console { ports, pipeline: false, ..Console::new(board, recorder) })
+}
+
 /// What the console reaches of both ends.
 fn ports(config: &Config, commander: Commander) -> Result<Ports> {
     let postgres = wiring::origin(config)?;
     let client = wiring::target(config)?.http_client();
     let tables = Arc::new(catalog::Tables::new(config, postgres.clone()));
     let database = config.clickhouse.database.clone();
+    let topics = match &config.kafka {
+        Some(kafka) => {
+            let properties = Properties::new(&kafka.bootstrap).with_all(kafka.client.0.clone());
+            Some(Arc::new(topics::Kafka::new(properties, None)?) as Arc<dyn Topics>)
+        }
+        None => None,
+    };
     Ok(Ports {
+        topics,
         source: Some(Arc::new(source::Wal { postgres, is_local: is_local(config) })),
         catalog: Some(Arc::new(catalog::Layouts { tables: Arc::clone(&tables), client: client.clone() })),
         commands: Some(Arc::new(commands::Ear(commander))),

@@ -25,7 +25,7 @@ pub(crate) async fn browse(name: &str, url: &str, mut act: impl AsyncFnMut(&str)
     let said = tokio::spawn(async move {
         let (mut lines, mut said) = (errors.lines(), String::new());
         while let Some(line) = lines.next_line().await.unwrap() {
-            println!("{line}");
+            eprintln!("{line}");
             said = said + &line + "\n";
         }
         said

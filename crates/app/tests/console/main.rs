@@ -9,3 +9,4 @@ mod browser;
 mod home;
 mod live;
 mod states;
+mod worker;

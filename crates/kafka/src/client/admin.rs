@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic as NativeTopic, ResourceSpecifier};
 use rdkafka::admin::{ConfigSource, TopicReplication, TopicResult};
 use rdkafka::client::Client;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -21,11 +19,11 @@ use crate::client::java::Role;
 use crate::client::properties::{Properties, property_error};
 
 /// How long one question may take. Brokers answer in milliseconds; this covers one that is just starting.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often, and how far apart, to look whether a new topic is known everywhere: five seconds in all.
 const SETTLE_LOOKS: usize = 100;
-const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A topic as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +69,8 @@ pub struct Setting {
     pub value: Option<String>,
     /// Whether it was set for this topic, and is not a default.
     pub is_own: bool,
+    /// Whether it cannot be changed.
+    pub is_read_only: bool,
 }
 
 /// A broker.
@@ -82,14 +82,6 @@ pub struct Broker {
     pub address: String,
 }
 
-fn coordinator_is_coming(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    let code = error.rdkafka_error_code();
-    code.is_some_and(|code| {
-        matches!(code, Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress)
-    })
-}
-
 /// A consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -99,6 +91,8 @@ pub struct Group {
     pub state: String,
     /// `consumer`, or `connect` for Connect workers; empty for a group without members.
     pub protocol_type: String,
+    /// How its members share partitions, such as `range`; empty for a group without members.
+    pub protocol: String,
     /// Who is in it now.
     pub members: Vec<GroupMember>,
 }
@@ -118,8 +112,8 @@ pub struct GroupMember {
 #[derive(Clone)]
 pub struct Admin {
     client: Arc<AdminClient<Context>>,
-    properties: Properties,
-    bootstrap: Arc<str>,
+    pub(super) properties: Properties,
+    pub(super) bootstrap: Arc<str>,
 }
 
 impl Admin {
@@ -150,10 +144,6 @@ impl Admin {
     /// # Errors
     /// No broker answered.
     pub async fn brokers(&self) -> Result<Vec<Broker>> {
-        let broker = |broker: &rdkafka::metadata::MetadataBroker| Broker {
-            id: broker.id(),
-            address: format!("{}:{}", broker.host(), broker.port()),
-        };
         Ok(self.metadata("listing brokers").await?.brokers().iter().map(broker).collect())
     }
 
@@ -238,7 +228,7 @@ impl Admin {
             let resource = resource.map_err(|code| Error::from_code(&self.bootstrap, &attempt, code))?;
             settings.extend(resource.entries.into_iter().map(|entry| {
                 let is_own = entry.source == ConfigSource::DynamicTopic;
-                (entry.name, Setting { value: entry.value, is_own })
+                (entry.name, Setting { value: entry.value, is_own, is_read_only: entry.is_read_only })
             }));
         }
         Ok(settings)
@@ -274,35 +264,10 @@ impl Admin {
     /// # Errors
     /// No broker answered, or the right to read the group is missing.
     pub async fn committed(&self, group: &str, topic: &str, partitions: u32) -> Result<BTreeMap<i32, i64>> {
-        let config = self.properties.clone().with("group.id", group).with("enable.auto.commit", "false");
-        let config = config.config(Role::Consumer, &[])?;
-        let mut asked = TopicPartitionList::new();
-        for partition in 0..partitions {
-            asked.add_partition(topic, i32::try_from(partition).unwrap_or(i32::MAX));
-        }
-        let attempt = format!("reading the offsets of group {group}");
-        let closed = {
-            let attempt = attempt.clone();
-            move |_| Error::Closed { attempt }
-        };
-        let answered = spawn_blocking(move || {
-            let consumer: BaseConsumer = config.create()?;
-            let deadline = Instant::now() + PATIENCE;
-            loop {
-                match consumer.committed_offsets(asked.clone(), PATIENCE) {
-                    // A cluster's first group makes its coordinator.
-                    Err(error) if coordinator_is_coming(&error) && Instant::now() < deadline => {
-                        std::thread::sleep(SETTLE_PAUSE);
-                    }
-                    answer => return answer,
-                }
-            }
-        });
-        let answered = answered.await.map_err(closed)?;
-        let answered = answered.map_err(|error| Error::from_kafka(&self.bootstrap, &attempt, &error))?;
-        let elements = answered.elements();
-        let offset = |offset: Offset| if let Offset::Offset(number) = offset { Some(number) } else { None };
-        Ok(elements.iter().filter_map(|element| Some((element.partition(), offset(element.offset())?))).collect())
+        let asked: Vec<(String, i32)> =
+            (0..partitions).map(|partition| (topic.to_owned(), i32::try_from(partition).unwrap_or(i32::MAX))).collect();
+        let committed = self.committed_in(group, &asked).await?;
+        Ok(committed.into_iter().map(|one| (one.partition, one.offset)).collect())
     }
 
     /// Waits until brokers know of a change that the controller has made. One that takes long is no error: clients
@@ -318,12 +283,12 @@ impl Admin {
         Ok(())
     }
 
-    async fn metadata(&self, attempt: &str) -> Result<Metadata> {
+    pub(super) async fn metadata(&self, attempt: &str) -> Result<Metadata> {
         self.ask(attempt, |client| client.fetch_metadata(None, PATIENCE)).await
     }
 
     /// The library's questions block.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         attempt: &str,
         question: impl FnOnce(&Client<Context>) -> std::result::Result<T, KafkaError> + Send + 'static,
@@ -358,6 +323,10 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
+pub(super) fn broker(broker: &rdkafka::metadata::MetadataBroker) -> Broker {
+    Broker { id: broker.id(), address: format!("{}:{}", broker.host(), broker.port()) }
+}
+
 fn topic(topic: &MetadataTopic) -> Topic {
     let partitions = topic.partitions();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -380,6 +349,7 @@ fn group(group: &rdkafka::groups::GroupInfo) -> Group {
         name: group.name().to_owned(),
         state: group.state().to_owned(),
         protocol_type: group.protocol_type().to_owned(),
+        protocol: group.protocol().to_owned(),
         members: group.members().iter().map(member).collect(),
     }
 }

@@ -70,7 +70,9 @@ impl fmt::Debug for ConsumedRecord {
 }
 
 /// What a read gave.
-pub(crate) enum Read {
+#[derive(Debug)]
+pub enum Read {
+    /// A record.
     Record(ConsumedRecord),
     /// Nothing newer in this partition now.
     End(i32),
@@ -132,7 +134,9 @@ impl Consumer {
                 added.map_err(|error| self.error("assigning partitions", &error))?;
             }
         }
-        self.inner.assign(&list).map_err(|error| self.error("assigning partitions", &error))
+        self.inner.assign(&list).map_err(|error| self.error("assigning partitions", &error))?;
+        // The library remembers beyond an assignment that a partition was paused.
+        self.inner.resume(&list).map_err(|error| self.error("assigning partitions", &error))
     }
 
     /// The next record, waiting for one to be written. May be dropped while it waits.
@@ -159,7 +163,38 @@ impl Consumer {
         answer.map_err(|error| self.error(&attempt, &error))
     }
 
-    pub(crate) async fn read(&self) -> Result<Read> {
+    /// Reads nothing more of a partition, until others are assigned.
+    ///
+    /// # Errors
+    /// It is not one of those that are assigned.
+    pub fn pause(&self, topic: &str, partition: i32) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        self.inner.pause(&list).map_err(|error| self.error("pausing a partition", &error))
+    }
+
+    /// The first offset of each partition whose record is not older than a time (milliseconds since 1970); none
+    /// where all are older.
+    ///
+    /// # Errors
+    /// No broker answered.
+    pub async fn first_since(&self, topic: &str, partitions: &[i32], at: i64) -> Result<Vec<(i32, Option<i64>)>> {
+        let mut times = TopicPartitionList::new();
+        for partition in partitions {
+            let added = times.add_partition_offset(topic, *partition, Offset::Offset(at));
+            added.map_err(|error| self.error("looking up a time", &error))?;
+        }
+        let found = self.offsets_at(times).await?;
+        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
+        Ok(found.elements().iter().map(|element| (element.partition(), offset(element.offset()))).collect())
+    }
+
+    /// What comes next, waiting for it: a record, or that a partition has none that is newer. May be dropped while it
+    /// waits.
+    ///
+    /// # Errors
+    /// A missing right, or a topic that is not there.
+    pub async fn read(&self) -> Result<Read> {
         loop {
             let error = match self.inner.recv().await {
                 Ok(message) => return Ok(Read::Record(record(&message))),

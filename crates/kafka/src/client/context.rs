@@ -34,6 +34,8 @@ impl ClientContext for Context {
                     warn!(reason, "no Kafka broker answers: waiting");
                 }
             }
+            // Asked for, and told to the reader as well.
+            Some(RDKafkaErrorCode::PartitionEOF) => {}
             _ => warn!(error = lower(&error.to_string()), reason, "Kafka client"),
         }
     }

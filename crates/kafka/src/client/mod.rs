@@ -13,15 +13,17 @@ mod context;
 mod error;
 mod java;
 mod log;
+mod look;
 mod membership;
 mod producer;
 mod properties;
 mod transaction;
 
 pub use admin::{Admin, Broker, Group, GroupMember, NewTopic, Setting, Topic};
-pub use consumer::{ConsumedRecord, Consumer, Start};
+pub use consumer::{ConsumedRecord, Consumer, Read, Start};
 pub use error::{Error, Result};
 pub use log::{Log, LogEvent};
+pub use look::{Cluster, Ends, GroupOffset, PartitionLayout, TopicLayout};
 pub use membership::Membership;
 pub use producer::{Delivery, Placed, Producer};
 pub use properties::Properties;

@@ -12,23 +12,33 @@ import { ConnectorsPage } from "./pages/connectors";
 import { NewConnectorPage } from "./pages/connectors/new";
 import { ConnectorPage } from "./pages/connectors/one";
 import { LoginPage } from "./pages/login";
+import { hasPipeline } from "./app/places";
 import { OverviewPage } from "./pages/overview";
 import { QueryPage } from "./pages/query";
 import { TablePage } from "./pages/tables/one";
 import { TablesPage } from "./pages/tables";
+import { ClusterPage } from "./pages/topics";
+import { GroupPage } from "./pages/topics/groups";
+import { TopicPage } from "./pages/topics/one";
 import { VerifyPage } from "./pages/verify";
 
 function Page() {
   const [place = "", ...rest] = route.value.path;
   switch (place) {
     case "":
-      return <OverviewPage />;
+      return hasPipeline() ? <OverviewPage /> : <ConnectorsPage />;
     case "tables":
       return rest[0] ? <TablePage key={rest[0]} name={rest[0]} tab={rest[1]} /> : <TablesPage />;
     case "query":
       return <QueryPage />;
     case "verify":
       return <VerifyPage />;
+    case "topics":
+      return rest[0] ? <TopicPage key={rest[0]} name={rest[0]} tab={rest[1]} /> : <ClusterPage part="topics" />;
+    case "brokers":
+      return <ClusterPage part="brokers" />;
+    case "groups":
+      return rest[0] ? <GroupPage key={rest[0]} id={rest[0]} /> : <ClusterPage part="groups" />;
     case "connectors":
       if (rest[0] === "new" && rest[1]) return <NewConnectorPage />;
       return rest[0] ? <ConnectorPage key={rest[0]} name={rest[0]} /> : <ConnectorsPage />;

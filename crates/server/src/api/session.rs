@@ -32,6 +32,8 @@ pub enum LoginState {
 /// What this console can do; the page hides what it cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Features {
+    /// There is a pipeline: an overview, tables.
+    pub pipeline: bool,
     /// There is a pipeline to tell something: pause, resume, resync.
     pub commands: bool,
     /// Row values may be shown where asked for.
@@ -157,6 +159,7 @@ fn describe(shared: &Shared, identity: &Identity) -> Session {
         csrf: shared.csrf(identity),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features: Features {
+            pipeline: shared.console.pipeline,
             commands: ports.commands.is_some(),
             data: access.data,
             changes: access.data && ports.rows.is_some(),

@@ -92,6 +92,13 @@ impl Matcher {
 impl Field {
     fn matches(&self, message: &Message) -> bool {
         let mut found = message.value.as_ref().and_then(|value| value.json.as_ref());
+        // A path begins in the row also where the schema is sent around it.
+        if let Some(payload) =
+            found.filter(|value| value.get("schema").is_some()).and_then(|value| value.get("payload"))
+            && self.path.first().is_none_or(|name| name != "payload" && name != "schema")
+        {
+            found = Some(payload);
+        }
         for name in &self.path {
             found = found.and_then(|value| match value {
                 Value::Array(values) => name.parse::<usize>().ok().and_then(|index| values.get(index)),
@@ -230,6 +237,9 @@ mod tests {
         assert!(finds(Some("a.a"), true, SearchIn::All, None, None));
         let field = |path, equals| finds(None, false, SearchIn::All, Some(path), equals);
         assert!(field("after.id", Some("5")) && field("after.name", Some("Ana")) && field("after.tags.0", Some("x")));
+        let wrapped = self::message(r#"{"schema":{},"payload":{"after":{"id":5}}}"#).await;
+        let within = |path| Matcher::new(None, false, SearchIn::All, Some(path), Some("5")).unwrap().matches(&wrapped);
+        assert!(within("after.id") && within("payload.after.id") && !within("id"));
         assert!(field("after.id", None) && !field("after.id", Some("6")) && !field("after.no", None));
         assert!(!finds(Some("nothing"), false, SearchIn::All, Some("after.id"), Some("5")));
     }

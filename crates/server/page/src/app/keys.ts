@@ -1,7 +1,7 @@
 // The keyboard: "g" and a letter goes to a page, "/" filters, Ctrl-K jumps, "?" explains.
 
 import { signal } from "@preact/signals";
-import { PLACES } from "./places";
+import { places } from "./places";
 import { go } from "./router";
 
 export type Overlay = "none" | "palette" | "help";
@@ -27,7 +27,7 @@ export function listen(): void {
 function press(key: string): boolean {
   if (Date.now() - waiting < SEQUENCE_MS) {
     waiting = 0;
-    const place = PLACES.find((candidate) => candidate.key === key);
+    const place = places().find((candidate) => candidate.key === key);
     if (place) go(place.path ? [place.path] : []);
     return place !== undefined;
   }

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { nameOf, tables } from "../api/live";
 import { Dialog } from "../parts/dialog";
 import { overlay } from "./keys";
-import { PLACES } from "./places";
+import { places } from "./places";
 import { link } from "./router";
 
 interface Target {
@@ -26,12 +26,12 @@ const close = () => {
 };
 
 function targets(): Target[] {
-  const places = PLACES.map((place) => ({ name: place.name, what: "page", href: link([place.path].filter(Boolean)) }));
+  const pages = places().map((place) => ({ name: place.name, what: "page", href: link([place.path].filter(Boolean)) }));
   const list = tables.value.map((table) => {
     const name = nameOf(table);
     return { name, what: "table", href: link(["tables", name]) };
   });
-  return [...places, ...list];
+  return [...pages, ...list];
 }
 
 /** Letters in order; the earlier and the closer together, the better. */
@@ -116,7 +116,7 @@ function Palette() {
 
 function Help() {
   const keys: [string, string][] = [
-    ...PLACES.map((place): [string, string] => [`g ${place.key}`, place.name]),
+    ...places().map((place): [string, string] => [`g ${place.key}`, place.name]),
     ["/", "Filter the list"],
     ["Ctrl K", "Jump to a page or a table"],
     ["↑ ↓ Home End", "Move in a list"],

@@ -9,7 +9,7 @@ import { duration } from "../lib/format";
 import { Icon, Mark } from "./icons";
 import { overlay } from "./keys";
 import { Overlays } from "./palette";
-import { PLACES } from "./places";
+import { hasPipeline, places } from "./places";
 import { link, route } from "./router";
 import { nextTheme, theme } from "./theme";
 import { Toasts } from "./toasts";
@@ -39,7 +39,7 @@ export function Shell(props: { crumbs: Crumb[]; fills?: boolean; children: Compo
           <Crumbs crumbs={props.crumbs} />
           <div class="top-right">
             <Connection />
-            {!lost && <StatePill />}
+            {!lost && hasPipeline() && <StatePill />}
             <button
               class="quiet hint"
               onClick={() => {
@@ -64,7 +64,9 @@ export function Shell(props: { crumbs: Crumb[]; fills?: boolean; children: Compo
 }
 
 function Side() {
-  const here = route.value.path[0] ?? "";
+  const first = route.value.path[0] ?? "";
+  // Groups and brokers are looked at beside topics; without a pipeline one begins at the connectors.
+  const here = first === "groups" || first === "brokers" ? "topics" : first === "" && !hasPipeline() ? "connectors" : first;
   const counts = overview.value?.tables;
   return (
     <aside class="side" aria-label="walhouse">
@@ -72,7 +74,7 @@ function Side() {
         <Mark /> walhouse
       </a>
       <nav class="places" aria-label="Pages">
-        {PLACES.map((place) => (
+        {places().map((place) => (
           <a
             key={place.path}
             href={link([place.path].filter(Boolean))}
@@ -91,7 +93,7 @@ function Side() {
         ))}
       </nav>
       <div class="side-foot">
-        {overview.value && (
+        {overview.value && hasPipeline() && (
           <span class="clip" title="the replication slot, which names the pipeline">
             slot {overview.value.slot}
           </span>

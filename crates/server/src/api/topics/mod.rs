@@ -12,6 +12,10 @@ use axum::routing::{get, post};
 use crate::ports::{Failure, Result, Topics};
 use crate::router::Shared;
 
+pub(crate) use cluster::{brokers, is_under_replicated};
+pub(crate) use manage::{make, put, remove};
+pub(crate) use stream::{open, partitions};
+
 pub use cluster::{BrokerRow, ClusterReply, PartitionRow, TopicDetail, TopicRow};
 pub use groups::{AclsReply, GroupRow, GroupsReply, TopicGroup, TopicGroupsReply};
 pub use manage::{NewMessageRequest, NewTopicRequest, Placed};

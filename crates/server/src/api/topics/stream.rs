@@ -147,13 +147,13 @@ pub(crate) async fn tail(
     Ok(events(search))
 }
 
-fn partitions(all: Vec<Watermarks>, wanted: Option<i32>, topic: &str) -> Result<Vec<Watermarks>> {
+pub(crate) fn partitions(all: Vec<Watermarks>, wanted: Option<i32>, topic: &str) -> Result<Vec<Watermarks>> {
     let among: Vec<_> = all.into_iter().filter(|one| wanted.is_none_or(|wanted| one.partition == wanted)).collect();
     if among.is_empty() { Err(Failure::not_found(format_args!("such partition of {topic}"))) } else { Ok(among) }
 }
 
 /// Without an end of its own.
-async fn open(
+pub(crate) async fn open(
     shared: &Shared,
     topic: &str,
     stretches: Vec<Stretch>,
