@@ -1,5 +1,7 @@
 //! https: a server that speaks TLS in front of the real engine, trusted by `ca_file` and by nothing else.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
+
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
