@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod console;
 mod exit;
+mod kafka;
 mod progress;
 mod runtime;
 mod selection;

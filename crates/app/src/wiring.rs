@@ -27,6 +27,17 @@ pub(crate) fn target(config: &Config) -> Result<ClickHouse> {
     Ok(ClickHouse::new(config.clickhouse.clone())?)
 }
 
+/// The target as the owner of the embedded engine's data, who alone may have tables over topics; over the engine's
+/// own socket. A server's user has the rights it has.
+pub(crate) fn owner(config: &Config) -> Result<ClickHouse> {
+    let mut clickhouse = config.clickhouse.clone();
+    clickhouse.socket = match (&config.engine, &config.kafka) {
+        (Some(engine), Some(_)) => Some(engine.data.join(walhouse_chdb::OPERATOR_SOCKET)),
+        _ => None,
+    };
+    Ok(ClickHouse::new(clickhouse)?)
+}
+
 /// Both ends, joined.
 pub(crate) fn pipeline(config: &Config) -> Result<Pipeline> {
     let origin = Selection::new(Arc::new(origin(config)?), config.clone());

@@ -40,6 +40,8 @@ pub const DEFAULT_PARALLEL_INSERTS: usize = 4;
 pub struct Config {
     /// `http://host:port` or `https://host:port`, without user and password.
     pub url: String,
+    /// The embedded engine's socket for the owner of its data, in place of the URL's host and port.
+    pub socket: Option<PathBuf>,
     /// User name; `default` for most.
     pub user: String,
     /// Its password, if it has one.
@@ -65,6 +67,7 @@ impl Config {
     pub fn new(url: impl Into<String>, slot: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            socket: None,
             user: "default".to_owned(),
             password: None,
             ca_file: None,

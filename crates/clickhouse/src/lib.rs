@@ -12,6 +12,7 @@ mod client;
 mod config;
 pub mod ddl;
 mod error;
+pub mod kafka;
 pub mod mapping;
 pub mod metrics;
 mod sink;
@@ -19,4 +20,4 @@ mod target;
 
 pub use config::{Config, DEFAULT_PARALLEL_INSERTS, Secret};
 pub use error::Error;
-pub use target::{ClickHouse, MissingRight};
+pub use target::{Change, Changed, ClickHouse, Import, MissingRight, TopicState};

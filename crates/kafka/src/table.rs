@@ -83,7 +83,27 @@ pub(crate) struct RowPlan {
     columns: Vec<ColumnPlan>,
 }
 
+/// What others may know of a column.
+pub(crate) struct RowColumn<'a> {
+    pub(crate) index: usize,
+    pub(crate) name: &'a str,
+    pub(crate) schema: &'a Schema,
+    pub(crate) ty: &'a ColumnType,
+    pub(crate) masked: bool,
+}
+
 impl RowPlan {
+    /// The columns in the order of the schema's fields.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = RowColumn<'_>> {
+        self.columns.iter().map(|column| RowColumn {
+            index: column.index,
+            name: &column.name,
+            schema: &column.schema,
+            ty: &column.ty,
+            masked: column.mask.is_some(),
+        })
+    }
+
     pub(crate) fn value(&self, images: &Images<'_>, table: &str, options: &TypeOptions) -> Result<Value> {
         let values: Result<Vec<Value>> =
             self.columns.iter().map(|column| column.value(images, table, options)).collect();

@@ -51,6 +51,29 @@ struct Table {
     finished: OnceLock<TableState>,
 }
 
+/// Copies `tables`, with the planner's estimates of their rows, from a snapshot into `target`: a copy that no
+/// stream follows. `board` shows it.
+///
+/// Returns the state of each table: live once it is copied, or stopped by an error of its own.
+///
+/// # Errors
+/// Whatever concerns more than one table; tables that were finished before stay finished.
+pub async fn copy_tables(
+    snapshot: Arc<dyn Snapshot>,
+    target: Arc<dyn Target>,
+    tables: &[(Arc<TableSchema>, u64)],
+    board: &StatusBoard,
+    workers: usize,
+) -> Result<Vec<TableState>> {
+    let mut shown: Vec<_> =
+        tables.iter().map(|(schema, rows)| (TableState::pending(schema.name.clone(), schema.relid), *rows)).collect();
+    shown.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+    board.show_tables(shown.into_iter());
+    let schemas: Vec<_> = tables.iter().map(|(schema, _)| Arc::clone(schema)).collect();
+    let copy = Copy { snapshot, target, board: board.clone(), epoch: 0, orders: Orders::new() };
+    run(copy, &schemas, workers).await
+}
+
 /// Copies all parts with this many workers.
 ///
 /// Returns the new state of each of `tables`: live, stopped by an error of its own, or paused.

@@ -27,6 +27,7 @@ mod stream;
 mod supervisor;
 mod tasks;
 
+pub use copy::copy_tables;
 pub use latency::Latency;
 pub use ledger::{Delta, Disorder, Ledger};
 pub use metrics::describe as describe_metrics;

@@ -124,6 +124,20 @@ pub(crate) enum Command {
     /// SIGTERM or SIGINT ends it in order: what was sent is acknowledged and its offset stored.
     Connect(Connect),
 
+    /// ClickHouse's tables over a connector's topics: Kafka-engine tables, views, targets
+    ///
+    /// Reads the connector's options from "kafka" and the tables' shapes from Postgres. Refuses a connector whose
+    /// deletes ClickHouse could not see, with what to change. Running it again changes what differs, and nothing
+    /// else.
+    KafkaTables(KafkaTables),
+
+    /// Copy the rows that were there before the connector, from Postgres into the tables of kafka-tables
+    ///
+    /// For a connector with snapshot.mode=never. Needs the connector's slot to exist, so that whatever changes
+    /// meanwhile is in the topics: it is newer than any imported row. An interrupted import is begun again by the
+    /// next one; a table that is imported is left alone.
+    Import(ImportOptions),
+
     /// The sample workload "rembo"
     #[command(subcommand)]
     Rembo(RemboCommand),
@@ -251,6 +265,32 @@ pub(crate) struct Teardown {
     pub(crate) yes: bool,
 }
 
+/// Tables over topics.
+#[derive(Debug, Args)]
+pub(crate) struct KafkaTables {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// Print the SQL to review it; the default
+    #[arg(long, conflicts_with = "apply")]
+    pub(crate) print: bool,
+
+    /// Make and change the tables, and say what was done
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
+/// The rows of before.
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+
+    /// Import tables that are imported already, once more
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
 /// The embedded engine.
 #[derive(Debug, Args)]
 pub(crate) struct Engine {
@@ -304,6 +344,11 @@ pub(crate) struct Demo {
     /// Install a Superset from PyPI, once, start it in production mode, and fill it with dashboards
     #[arg(long)]
     pub(crate) superset: bool,
+
+    /// Through Kafka: a broker from Maven Central, `connect` with a connector posted to it, and ClickHouse reading the
+    /// topics; needs Java and Maven
+    #[arg(long, conflicts_with = "superset")]
+    pub(crate) kafka: bool,
 
     /// Use this Postgres instead of a private one; it needs wal_level = logical
     #[arg(long, value_name = "URL")]

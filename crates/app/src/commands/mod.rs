@@ -5,6 +5,8 @@ mod connect;
 mod demo;
 mod dictionary;
 mod engine;
+mod import;
+mod kafka_tables;
 mod manual;
 mod rembo;
 mod run;
@@ -34,6 +36,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Status(report)) => status::status(&report)?,
         Some(Command::Verify(options)) => return verify::verify(&options),
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
+        Some(Command::KafkaTables(options)) => kafka_tables::kafka_tables(&options)?,
+        Some(Command::Import(options)) => import::import(&options)?,
         Some(Command::Watch(options)) => watch::watch(options)?,
         Some(Command::Connect(options)) => connect::connect(&options)?,
         Some(Command::Rembo(command)) => rembo::rembo(command)?,

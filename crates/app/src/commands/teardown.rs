@@ -24,7 +24,7 @@ pub(crate) fn teardown(options: &Teardown) -> Result<()> {
 }
 
 async fn remove(config: &Config, options: &Teardown) -> Result<()> {
-    let (origin, target) = (wiring::origin(config)?, wiring::target(config)?);
+    let (origin, target) = (wiring::origin(config)?, wiring::owner(config)?);
     let (slot, publication) = (config.postgres.slot(), config.postgres.publication());
     if let Some(pid) = origin.slot_facts().await?.and_then(|slot| slot.active_pid) {
         bail!("slot {slot} is in use by the server process {pid}: stop walhouse run first");

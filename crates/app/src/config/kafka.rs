@@ -11,7 +11,6 @@ use super::raw;
 use super::resolve::Resolver;
 
 /// Brokers and the connector.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands of the way through Kafka"))]
 #[derive(Clone, Debug)]
 pub(crate) struct Kafka {
     /// `host:port` of some brokers, with commas.
@@ -19,6 +18,7 @@ pub(crate) struct Kafka {
     /// Options of the connector as Connect takes them, `topic.prefix` among them.
     pub(crate) connector: Properties,
     /// Name of the connector, where its file says one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for run's place in the offset topic"))]
     pub(crate) name: Option<String>,
     /// Properties of Kafka's clients, such as `security.protocol`.
     pub(crate) client: Properties,

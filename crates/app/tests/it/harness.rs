@@ -203,8 +203,17 @@ impl LoneEngine {
 
     /// Listens on `address`.
     pub(crate) fn start_at(data: &Path, address: &str) -> Self {
+        Self::spawn(data, address, &[])
+    }
+
+    /// With tables over topics.
+    pub(crate) fn with_kafka(data: &Path, address: &str) -> Self {
+        Self::spawn(data, address, &["--kafka"])
+    }
+
+    fn spawn(data: &Path, address: &str, more: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.arg("engine").arg("--data").arg(data).args(["--listen", address]);
+        command.arg("engine").arg("--data").arg(data).args(["--listen", address]).args(more);
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

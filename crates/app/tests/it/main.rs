@@ -9,6 +9,7 @@ mod demo;
 mod exactly_once;
 mod grafana;
 mod harness;
+mod kafka;
 mod lasting;
 mod operate;
 mod program;

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use super::socket::Socket;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -63,6 +64,9 @@ pub(super) fn http_client(config: &Config, address: &Address) -> Result<clickhou
     http.set_nodelay(true);
     let mut pool = HyperClient::builder(TokioExecutor::new());
     pool.pool_idle_timeout(IDLE_TIMEOUT);
+    if let Some(socket) = &config.socket {
+        return Ok(clickhouse::Client::with_http_client(pool.build(Socket::new(socket))));
+    }
     Ok(if address.https {
         clickhouse::Client::with_http_client(pool.build(tls(http, config.ca_file.as_deref())?))
     } else {

@@ -6,6 +6,7 @@
 mod connect;
 mod insert;
 mod running;
+mod socket;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -17,8 +17,10 @@ pub use statements::{
     MERGE_SETTING, add_column, create_database, drop_table, drop_view, exchange, insert, merge_rarely, read_back,
     rename, share_parts,
 };
+pub(crate) use tables::{Layout, create_table_with};
 pub use tables::{create_table, create_truncates};
 pub use views::views;
+pub(crate) use views::views_by;
 
 /// The service table of TRUNCATE markers: `table` is the plan's name, `version` the marker's.
 pub const TRUNCATES: &str = "walhouse_truncates";

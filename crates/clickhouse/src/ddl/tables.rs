@@ -19,22 +19,41 @@ const WIDE_PART_BYTES: u32 = 64 << 20;
 /// block that comes again, and report success. What comes again is told by its versions.
 #[must_use]
 pub fn create_table(plan: &TablePlan, kind: TableKind, name: &str) -> String {
-    let engine = match kind {
-        TableKind::Log => "MergeTree",
-        TableKind::Current => "ReplacingMergeTree(`_version`, `is_deleted`)",
+    let (engine, retention) = match kind {
+        TableKind::Log => ("MergeTree", plan.retention),
+        TableKind::Current => ("ReplacingMergeTree(`_version`, `is_deleted`)", None),
     };
-    let ttl = match (kind, plan.retention) {
-        (TableKind::Log, Some(retention)) => {
-            format!("\nTTL `arrival_date_time_tz` + {}", interval(retention))
-        }
-        _ => String::new(),
+    let layout = Layout {
+        engine,
+        order_by: quote::list(plan.sort_key()),
+        body: None,
+        settings: format!("min_bytes_for_wide_part = {WIDE_PART_BYTES}"),
+        retention,
     };
+    create_table_with(plan, name, &layout)
+}
+
+/// How a plan's columns are stored.
+pub(crate) struct Layout<'a> {
+    pub(crate) engine: &'a str,
+    pub(crate) order_by: String,
+    /// What follows the columns.
+    pub(crate) body: Option<String>,
+    pub(crate) settings: String,
+    pub(crate) retention: Option<Duration>,
+}
+
+/// Creates a table of the plan's columns.
+pub(crate) fn create_table_with(plan: &TablePlan, name: &str, layout: &Layout<'_>) -> String {
+    let Layout { engine, order_by, body, settings, retention } = layout;
+    let ttl = retention.map(|retention| format!("\nTTL `arrival_date_time_tz` + {}", interval(retention)));
+    let body = body.as_ref().map(|body| format!(",\n{body}"));
     format!(
-        "CREATE TABLE IF NOT EXISTS {}\n(\n{}\n)\nENGINE = {engine}\nORDER BY ({}){ttl}\n\
-         SETTINGS min_bytes_for_wide_part = {WIDE_PART_BYTES}",
+        "CREATE TABLE IF NOT EXISTS {}\n(\n{}{}\n)\nENGINE = {engine}\nORDER BY ({order_by}){}\nSETTINGS {settings}",
         qualified(&plan.database, name),
         columns(plan),
-        quote::list(plan.sort_key()),
+        body.unwrap_or_default(),
+        ttl.unwrap_or_default(),
     )
 }
 

@@ -18,14 +18,20 @@ use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 /// (Re)creates the plan's views: the current state, and with history the state at a time.
 #[must_use]
 pub fn views(plan: &TablePlan) -> Vec<String> {
-    let mut views = vec![last_record(plan)];
-    views.extend(plan.at_view().map(|name| at(plan, &name)));
+    views_by(plan, "`_version`")
+}
+
+/// The same where a TRUNCATE's marker is to be compared with `position`, an expression over a row.
+#[must_use]
+pub(crate) fn views_by(plan: &TablePlan, position: &str) -> Vec<String> {
+    let mut views = vec![last_record(plan, position)];
+    views.extend(plan.at_view().map(|name| at(plan, &name, position)));
     views
 }
 
-fn last_record(plan: &TablePlan) -> String {
+fn last_record(plan: &TablePlan, position: &str) -> String {
     format!(
-        "CREATE OR REPLACE VIEW {} AS\nSELECT {}\nFROM {} FINAL\nWHERE `is_deleted` = 0 AND `_version` > {}",
+        "CREATE OR REPLACE VIEW {} AS\nSELECT {}\nFROM {} FINAL\nWHERE `is_deleted` = 0 AND {position} > {}",
         qualified(&plan.database, &plan.view),
         shown_columns(plan),
         qualified(&plan.database, &plan.table_name(TableKind::Current)),
@@ -38,7 +44,7 @@ fn last_record(plan: &TablePlan) -> String {
 ///
 /// A bounded log has lost its old versions, so the current state is read beside it: rows unchanged
 /// since `at` are there. A version that expired and was superseded after `at` is gone.
-fn at(plan: &TablePlan, name: &str) -> String {
+fn at(plan: &TablePlan, name: &str, position: &str) -> String {
     const UNTIL: &str = "`source_updated_at_ms` <= toUnixTimestamp64Milli({at:DateTime64(6, 'UTC')})";
     let columns = shown_columns(plan);
     let rows = |kind| {
@@ -57,7 +63,7 @@ fn at(plan: &TablePlan, name: &str) -> String {
     let key = quote::list(plan.sort_key());
     format!(
         "CREATE OR REPLACE VIEW {} AS\nSELECT {columns}\nFROM\n(\n    {rows}\n    ORDER BY {key}, `_version` DESC\n    \
-         LIMIT 1 BY {key}\n)\nWHERE `is_deleted` = 0 AND `_version` > {}",
+         LIMIT 1 BY {key}\n)\nWHERE `is_deleted` = 0 AND {position} > {}",
         qualified(&plan.database, name),
         marker(plan, &format!(" AND {UNTIL}")),
     )

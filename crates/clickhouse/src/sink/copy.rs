@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Permit, Result, Retry, Sink};
+use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Permit, Result, Retry, Sink, Version};
 
 use super::flight::broken;
 use super::gather::{Gather, stored};
@@ -60,18 +60,22 @@ struct Part {
 
 impl CopySink {
     pub(crate) fn new(plan: Arc<TablePlan>, inserter: Inserter, epoch: u16) -> Self {
+        let gather = Gather::new(Arc::clone(&plan), epoch);
+        Self::start(plan, inserter, gather)
+    }
+
+    /// One whose rows all have this version.
+    pub(crate) fn imported(plan: Arc<TablePlan>, inserter: Inserter, version: Version) -> Self {
+        let gather = Gather::copied(Arc::clone(&plan), version);
+        Self::start(plan, inserter, gather)
+    }
+
+    fn start(plan: Arc<TablePlan>, inserter: Inserter, gather: Gather) -> Self {
         let (queue, parts) = mpsc::channel(QUEUE);
         // where there is a log, the current state gets the log's parts in the end
         let kind = if plan.history { TableKind::Log } else { TableKind::Current };
         let destination = Arc::new(Destination::staging(&plan, kind));
-        let copy = Copy {
-            gather: Gather::new(Arc::clone(&plan), epoch),
-            plan,
-            inserter,
-            destination,
-            waiting: Vec::new(),
-            under_way: None,
-        };
+        let copy = Copy { gather, plan, inserter, destination, waiting: Vec::new(), under_way: None };
         Self { queue: Some(queue), task: Task(tokio::spawn(copy.run(parts))) }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Gather {
     builder: BlockBuilder,
     keys: KeyEncoder,
     epoch: u16,
+    /// Of all rows of a copy, where it is not their snapshot's position.
+    copied: Option<Version>,
     changes: u64,
     /// Where the gathered rows go: to the log as well, or (seen again after a crash between the
     /// two inserts) to the current state only.
@@ -41,9 +43,15 @@ impl Gather {
             keys: KeyEncoder::new(Arc::clone(&plan)),
             builder: BlockBuilder::new(plan),
             epoch,
+            copied: None,
             changes: 0,
             to_log: true,
         }
+    }
+
+    /// For rows that all have this version.
+    pub(super) fn copied(plan: Arc<TablePlan>, version: Version) -> Self {
+        Self { copied: Some(version), ..Self::new(plan, version.epoch()) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -108,7 +116,7 @@ impl Gather {
     /// The version that the row (not its tombstone) has.
     pub(super) fn version(&self, row: &Row<'_>) -> Version {
         match row.change.op {
-            Op::Read => Version::snapshot(self.epoch, row.transaction().commit_lsn),
+            Op::Read => self.copied.unwrap_or_else(|| Version::snapshot(self.epoch, row.transaction().commit_lsn)),
             _ => Version::row(self.epoch, row.position()),
         }
     }

@@ -98,21 +98,26 @@ pub(super) struct Difference {
 impl Found {
     /// Compares with the plan's table of that kind.
     pub(super) fn difference(&self, plan: &TablePlan, kind: TableKind) -> Difference {
-        let type_of = |name: &str| self.columns.iter().find(|(have, _)| have == name).map(|(_, ty)| ty.as_str());
-        let mut difference = Difference::default();
-        let wanted = match kind {
+        let engine = match kind {
             TableKind::Log => "MergeTree",
             TableKind::Current => "ReplacingMergeTree",
         };
+        self.difference_from(plan, engine, &plan.sort_key().collect::<Vec<_>>().join(", "))
+    }
+
+    /// Compares with a table of the plan's columns, stored by `wanted` and sorted by `sorted_by`.
+    pub(super) fn difference_from(&self, plan: &TablePlan, wanted: &str, sorted_by: &str) -> Difference {
+        let type_of = |name: &str| self.columns.iter().find(|(have, _)| have == name).map(|(_, ty)| ty.as_str());
+        let mut difference = Difference::default();
         // a server may make a Replicated or Shared table of it
-        if !self.engine.ends_with(wanted) || (kind == TableKind::Log && self.engine.contains("Replacing")) {
+        if !self.engine.ends_with(wanted) || (wanted == "MergeTree" && self.engine.contains("Replacing")) {
             difference.conflict = Some(format!("it is a {}, not a {wanted}", self.engine));
             return difference;
         }
         let key = self.sorting_key.replace('`', "");
         // a key of one column is kept with the parentheses it was written in
         let key = key.strip_prefix('(').and_then(|key| key.strip_suffix(')')).unwrap_or(&key);
-        if key != plan.sort_key().collect::<Vec<_>>().join(", ") {
+        if key != sorted_by {
             difference.conflict = Some(format!("it is sorted by ({key}), the source's key is another"));
             return difference;
         }

@@ -8,6 +8,7 @@
 mod admin;
 mod copy;
 mod inventory;
+mod kafka;
 mod open;
 mod owner;
 mod service;
@@ -32,6 +33,7 @@ use service::Service;
 pub(crate) use tables::Tables;
 
 pub use admin::MissingRight;
+pub use kafka::{Change, Changed, Import, TopicState};
 
 /// For the queries of a former process to end once they were killed. A block that is being written
 /// to disk is not interrupted, and takes seconds on a slow one.

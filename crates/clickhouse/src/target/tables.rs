@@ -89,7 +89,7 @@ impl Tables {
         })?;
         match owner::owner(&found.comment, &self.slot, &plan.schema.name) {
             Owner::Ours | Owner::Copy => Ok(found),
-            Owner::Foreign => Err(self.in_the_way(plan, name, found)),
+            Owner::Foreign => Err(in_the_way(plan, name, found)),
         }
     }
 
@@ -99,29 +99,10 @@ impl Tables {
             if let Some(found) = inventory.get(&name)
                 && owner::owner(&found.comment, &self.slot, &plan.schema.name) == Owner::Foreign
             {
-                return Err(self.in_the_way(plan, &name, found));
+                return Err(in_the_way(plan, &name, found));
             }
         }
         Ok(())
-    }
-
-    fn in_the_way(&self, plan: &TablePlan, name: &str, found: &Found) -> Error {
-        let kind = if found.engine == "View" { "a view" } else { "a table" };
-        let whose = match found.comment.starts_with("walhouse: ") {
-            true => format!("it belongs to {:?}", found.comment),
-            false => "it was not made by walhouse".to_owned(),
-        };
-        Error::Table {
-            table: plan.schema.name.clone(),
-            message: format!(
-                "{} cannot be replicated: ClickHouse has {kind} {}.{name} already, and {whose}",
-                plan.schema.name, plan.database
-            ),
-            remedy: format!(
-                "rename or drop it, or choose another name: [tables.\"{}\"] name = \"...\"",
-                plan.schema.name
-            ),
-        }
     }
 
     /// True when a view is missing or shows other columns than it should.
@@ -140,7 +121,7 @@ impl Tables {
                 continue;
             };
             if owner::owner(&found.comment, &self.slot, &plan.schema.name) == Owner::Foreign {
-                return Err(self.in_the_way(plan, &view, found));
+                return Err(in_the_way(plan, &view, found));
             }
             // a parameterised view lists no columns
             let lists = found.columns.iter().map(|(name, _)| name.as_str());
@@ -189,5 +170,22 @@ pub(super) fn copy_anew(plan: &TablePlan, name: &str, conflict: &str) -> Error {
         table: plan.schema.name.clone(),
         message: format!("table {name} in ClickHouse does not fit {}: {conflict}", plan.schema.name),
         remedy: "have the table copied anew".to_owned(),
+    }
+}
+
+/// A name that somebody else has.
+pub(super) fn in_the_way(plan: &TablePlan, name: &str, found: &Found) -> Error {
+    let kind = if found.engine == "View" { "a view" } else { "a table" };
+    let whose = match found.comment.starts_with("walhouse: ") {
+        true => format!("it belongs to {:?}", found.comment),
+        false => "it was not made by walhouse".to_owned(),
+    };
+    Error::Table {
+        table: plan.schema.name.clone(),
+        message: format!(
+            "{} cannot be replicated: ClickHouse has {kind} {}.{name} already, and {whose}",
+            plan.schema.name, plan.database
+        ),
+        remedy: format!("rename or drop it, or choose another name: [tables.\"{}\"] name = \"...\"", plan.schema.name),
     }
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod copies;
 mod faults;
 mod holes;
+mod kafka;
 mod load;
 mod shapes;
 mod stream;

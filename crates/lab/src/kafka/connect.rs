@@ -79,6 +79,7 @@ pub struct ConnectBuilder {
     software: Software,
     tuning: Tuning,
     data_dir: Option<PathBuf>,
+    port: Option<u16>,
     settings: Vec<(String, String)>,
 }
 
@@ -111,6 +112,12 @@ impl ConnectBuilder {
         self
     }
 
+    /// A fixed port for the REST interface; without it a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// A line of `connect-distributed.properties`; the last one of a key counts.
     pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((key.into(), value.into()));
@@ -124,7 +131,8 @@ impl ConnectBuilder {
     pub async fn start(self) -> Result<Connect> {
         let jars = self.software.jars().await?;
         let home = Home::open(self.data_dir.as_deref(), "walhouse-connect-")?;
-        let mut connect = Connect { process: None, home, jars, options: self, port: free_port()? };
+        let port = self.port.map_or_else(free_port, Ok)?;
+        let mut connect = Connect { process: None, home, jars, options: self, port };
         connect.start().await?;
         Ok(connect)
     }
@@ -138,6 +146,7 @@ impl Connect {
             software: Software::Debezium24,
             tuning: Tuning::Small,
             data_dir: None,
+            port: None,
             settings: Vec::new(),
         }
     }

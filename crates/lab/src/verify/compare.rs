@@ -193,13 +193,13 @@ impl History<'_> {
         }
         let keys = keys.join(", ");
         let (versions, repeated) = self.count_versions(&keys).await?;
-        let marker = self.truncated_version().await?;
+        let (marker, position) = (self.truncated_version().await?, self.position().await?);
         let log = &self.log;
         let newest = Side::ClickHouse {
             client: self.clickhouse,
             from: format!(
-                "(SELECT * FROM (SELECT * FROM {log} WHERE _version > {marker} ORDER BY {keys}, _version DESC \
-                 LIMIT 1 BY {keys}) WHERE is_deleted = 0)"
+                "(SELECT * FROM (SELECT * FROM {log} WHERE {position} > {marker} OR {marker} = 0 ORDER BY {keys}, \
+                 _version DESC LIMIT 1 BY {keys}) WHERE is_deleted = 0)"
             ),
         };
         let sums = newest.sums(self.shape).await?;
@@ -234,5 +234,21 @@ impl History<'_> {
         }
         let name = literal(&self.table.target);
         Ok(format!("(SELECT max(version) FROM {TRUNCATES} WHERE table = {name})"))
+    }
+
+    /// What a TRUNCATE's version is compared with. In a table that is fed by Kafka versions count offsets, which say
+    /// nothing about a TRUNCATE in another partition: there it is the epoch and the source's position.
+    async fn position(&self) -> Result<&'static str> {
+        let sql = format!(
+            "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {} AND comment LIKE '%(kafka %'",
+            literal(&self.table.target)
+        );
+        let fed = target::rows(self.clickhouse, &sql, "looking how the history is fed").await?;
+        Ok(match fed.first().and_then(|row| row.first()?.as_deref()) {
+            Some("1") => {
+                "bitOr(bitShiftLeft(bitShiftRight(_version, 112), 112), bitShiftLeft(toUInt128(record_version), 48))"
+            }
+            _ => "_version",
+        })
     }
 }

@@ -141,7 +141,15 @@ fn worker(plan: &Plan, snapshot: &str) -> Result<Connection> {
 fn check_unchanged(connection: &mut Connection, schemas: &[Arc<TableSchema>], generated: bool) -> Result<()> {
     let relids: Vec<u32> = schemas.iter().map(|schema| schema.relid).collect();
     let found = tables::reread(connection, &relids, generated)?;
-    let same = |schema: &&Arc<TableSchema>| found.iter().any(|it| it.schema == **schema);
+    // fewer columns may be asked for than there are
+    let narrowed = |it: &TableSchema, wanted: &TableSchema| {
+        let mut it = it.clone();
+        let key: Vec<_> = it.key.iter().filter_map(|&index| it.columns.get(index)).map(|it| it.name.clone()).collect();
+        it.columns.retain(|column| wanted.column(&column.name).is_some());
+        it.key = key.iter().filter_map(|name| it.column(name)).collect();
+        it == *wanted
+    };
+    let same = |schema: &&Arc<TableSchema>| found.iter().any(|it| narrowed(&it.schema, schema));
     match schemas.iter().find(|schema| !same(schema)) {
         None => Ok(()),
         Some(schema) => Err(Error::later(format!("table {} changed while its copy was prepared", schema.name))),

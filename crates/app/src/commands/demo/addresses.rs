@@ -44,13 +44,13 @@ pub(super) fn write(
         .with_context(|| format!("cannot write {}", file(folder).display()))
 }
 
-/// Two free ports of 127.0.0.1; ClickHouse's own and the console's usual one when nobody has them.
-pub(super) fn free_ports() -> Result<[u16; 2]> {
-    let listeners = [8123, 9090].map(|wanted| {
+/// Two free ports of 127.0.0.1; the usual ones when nobody has them.
+pub(super) fn free(usual: [u16; 2]) -> Result<[u16; 2]> {
+    let listeners = usual.map(|wanted| {
         TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
     });
-    let [engine, console] = listeners;
+    let [first, second] = listeners;
     let port = |listener: std::io::Result<TcpListener>| -> std::io::Result<u16> { Ok(listener?.local_addr()?.port()) };
-    let (engine, console) = (port(engine), port(console));
-    Ok([engine.context("cannot find a free port")?, console.context("cannot find a free port")?])
+    let (first, second) = (port(first), port(second));
+    Ok([first.context("cannot find a free port")?, second.context("cannot find a free port")?])
 }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod finale;
+mod kafka;
 mod live;
 mod source;
 mod superset;
@@ -34,11 +35,14 @@ pub(crate) fn demo(options: &Demo) -> Result<ExitCode> {
         addresses::forget(&folder)?;
         // Before everything else and until after everything else: it is the others' source.
         let mut source = Source::open(&folder, options.postgres.as_deref()).await?;
-        let played = play(options, &folder, &source, &stop).await;
+        let played = match options.kafka {
+            true => kafka::play(options, &folder, &source, &stop).await,
+            false => play(options, &folder, &source, &stop).await,
+        };
         source.close().await;
-        let Some((finale, dashboards_answer)) = played? else { return Ok(ExitCode::SUCCESS) };
+        let Some((finale, all_answer)) = played? else { return Ok(ExitCode::SUCCESS) };
         println!("{finale}");
-        Ok(if finale.is_different() || !dashboards_answer { ExitCode::from(exit::FAILURE) } else { ExitCode::SUCCESS })
+        Ok(if finale.is_different() || !all_answer { ExitCode::from(exit::FAILURE) } else { ExitCode::SUCCESS })
     })
 }
 
@@ -58,7 +62,7 @@ async fn play(
         return Ok(None);
     }
     let reader = dashboards.as_ref().map(Dashboards::reader);
-    let config = Config::load(&source.configure(folder, reader.unwrap_or_default())?)?;
+    let config = Config::load(&source.configure(folder, reader.unwrap_or_default(), "")?)?;
     // A signal ends the load first, then the service: what was committed is to arrive.
     let end = CancellationToken::new();
     let starting = end.clone();

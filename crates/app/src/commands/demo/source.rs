@@ -60,16 +60,17 @@ impl Source {
         Ok(())
     }
 
-    /// Writes the configuration file of the demo's pipeline; `engine` are further lines of its section.
-    pub(super) fn configure(&self, folder: &Path, engine_lines: &str) -> Result<PathBuf> {
-        let [engine, console] = addresses::free_ports()?;
+    /// Writes the configuration file of the demo's pipeline; `engine_lines` are further lines of that section, `more`
+    /// are further sections.
+    pub(super) fn configure(&self, folder: &Path, engine_lines: &str, more: &str) -> Result<PathBuf> {
+        let [engine, console] = addresses::free([8123, 9090])?;
         let tables: Vec<String> =
             rembo::tables().iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
         let text = format!(
             "# Written by walhouse demo, anew at each start.\n\
              [postgres]\nurl = {:?}\ntables = {tables:?}\nslot = \"walhouse_demo\"\npublication = \"walhouse_demo\"\n\n\
              [engine]\ndata = \"engine\"\nlisten = \"127.0.0.1:{engine}\"\n{engine_lines}\n\
-             [console]\nlisten = \"127.0.0.1:{console}\"\n\n{}",
+             [console]\nlisten = \"127.0.0.1:{console}\"\n\n{more}\n{}",
             self.url,
             rembo::CONFIGURATION,
         );

@@ -1,0 +1,101 @@
+//! `walhouse import`: the rows that were there before the connector, straight from Postgres.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use walhouse_change::{Origin, Phase, SlotKind};
+use walhouse_clickhouse::{ClickHouse, Import};
+use walhouse_pipeline::{StatusBoard, copy_tables};
+
+use super::kafka_tables::prepare;
+use crate::cli::ImportOptions;
+use crate::config::Config;
+use crate::kafka::{self, Cluster, Planned, Source, Way};
+use crate::{progress, runtime, wiring};
+
+/// Copies what is not imported yet.
+pub(crate) fn import(options: &ImportOptions) -> Result<()> {
+    let way = Way::new(Config::load(&options.file.config)?)?;
+    runtime::block_on(async {
+        let engine = wiring::engine_if_needed(&way.config).await?;
+        let imported = run(&way, options.again).await;
+        if let Some(engine) = engine {
+            engine.stop().await;
+        }
+        imported
+    })
+}
+
+pub(crate) async fn run(way: &Way, again: bool) -> Result<()> {
+    let source = Source::new(way)?;
+    let prepared = prepare(way, &source).await?;
+    source.check_slot().await?;
+    let names: Vec<(u32, String)> =
+        prepared.iter().map(|table| (table.schema.relid, table.schema.name.to_string())).collect();
+    source.check_published(&names).await?;
+    let cluster = Cluster::new(kafka::properties(&way.kafka)?)?;
+    let target = way.target()?;
+    let planned = kafka::plan(way, prepared, Some(&target), Some(&cluster)).await?;
+    let todo = wanted(&target, planned, again).await?;
+    if todo.is_empty() {
+        return Ok(());
+    }
+    copy(&source, target, todo).await
+}
+
+/// The tables that are not imported for their epoch yet.
+async fn wanted(target: &ClickHouse, planned: Vec<Planned>, again: bool) -> Result<Vec<Planned>> {
+    let known = target.topics().await?;
+    let mut todo = Vec::new();
+    for table in planned {
+        let (name, plan) = (&table.feed.plan.schema.name, &table.feed.plan);
+        let same = known.get(&plan.name).filter(|known| known.epochs == table.state.epochs);
+        if same.is_none() || !target.is_applied(&table.feed).await? {
+            return Err(kafka::refused(format!(
+                "the tables of {name} are not as they should be: walhouse kafka-tables --apply"
+            )));
+        }
+        if let Some(column) = table.prepared.reading.columns.iter().find(|column| column.masked) {
+            return Err(kafka::refused(format!(
+                "the connector masks {} of {name}, and an import would bring the value itself: use snapshot.mode=initial",
+                column.field
+            )));
+        }
+        let done = same.is_some_and(|known| known.imported == Some(table.feed.epochs.newest()));
+        match done && !again {
+            true => println!("{name}: imported already (--again does it once more)"),
+            false => todo.push(table),
+        }
+    }
+    Ok(todo)
+}
+
+async fn copy(source: &Source, target: Arc<ClickHouse>, tables: Vec<Planned>) -> Result<()> {
+    let schemas: Vec<_> =
+        tables.iter().map(|table| (Arc::clone(&table.feed.plan.schema), table.prepared.estimated_rows)).collect();
+    let only: Vec<_> = schemas.iter().map(|(schema, _)| Arc::clone(schema)).collect();
+    // a slot of its own: its snapshot waits for whoever is writing, so that nothing falls between it and the topics
+    let snapshot = source.postgres.snapshot(&only, SlotKind::Temporary).await?;
+    let workers = source.postgres.config().copy_workers();
+    let board = StatusBoard::new(source.slot.clone());
+    let import = Arc::new(Import::new(target, tables.into_iter().map(|table| table.feed)));
+    let shown = tokio::spawn(progress::show(board.clone()));
+    let copied = copy_tables(snapshot, import, &schemas, &board, workers).await;
+    shown.abort();
+    // its bars go with it
+    let _ = shown.await;
+    let mut failed = 0;
+    for table in copied? {
+        match (&table.phase, &table.error) {
+            (Phase::Live, _) => println!("{}: imported {} rows", table.name, table.rows_copied),
+            (_, error) => {
+                failed += 1;
+                println!("{}: {}", table.name, error.as_deref().unwrap_or("not imported"));
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => bail!("{failed} tables were not imported"),
+    }
+}
