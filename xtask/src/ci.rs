@@ -13,6 +13,8 @@ use crate::tidy;
 
 /// Suites that speak to Postgres, run again on the oldest and the newest version.
 const ON_EVERY_VERSION: [&str; 3] = ["crates/value", "crates/postgres", "crates/app"];
+/// Parts of those suites that look at browsers, dashboards and brokers, and at no Postgres: once is enough.
+const ONCE: [&str; 3] = ["superset", "kafka", "states::"];
 /// Versions beside the default one.
 const VERSIONS: [&str; 2] = ["14", "18"];
 
@@ -46,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let mut command = Command::new(&suite.executable);
             command.current_dir(&suite.folder).env("CARGO_MANIFEST_DIR", &suite.folder);
             command.env("WALHOUSE_TEST_POSTGRES", version);
+            command.args(ONCE.iter().flat_map(|part| ["--skip", part]));
             failed = failed.or(test(&format!("{} on Postgres {version}", suite.name), command, &mut sum).err());
         }
     }

@@ -115,6 +115,40 @@ impl Postgres {
         self.with_session(|connection, inner, _| claim::holder(connection, inner.config.slot())).await
     }
 
+    /// [`Origin::snapshot`] under a temporary slot, of `tables` that may leave columns out: who follows them by other
+    /// means than our stream does not miss what a new column holds.
+    ///
+    /// # Errors
+    /// Those of [`Origin::snapshot`].
+    pub async fn snapshot_of_columns(&self, tables: &[Arc<TableSchema>]) -> Result<Arc<dyn Snapshot>> {
+        self.take_snapshot(tables, SlotKind::Temporary, false).await
+    }
+
+    async fn take_snapshot(
+        &self,
+        tables: &[Arc<TableSchema>],
+        slot: SlotKind,
+        whole: bool,
+    ) -> Result<Arc<dyn Snapshot>> {
+        let config = &self.0.config;
+        let plan = snapshot::Plan {
+            endpoint: self.0.endpoint.clone(),
+            slot: config.slot().to_owned(),
+            kind: slot,
+            publication: config.publication().to_owned(),
+            tables: tables.to_vec(),
+            workers: config.copy_workers(),
+            slot_wait: config.slot_wait(),
+            lock_wait: config.lock_wait(),
+            budget: self.0.budget.clone(),
+            license: self.0.claims.license(),
+            whole,
+        };
+        let (snapshot, guard) = background::run(move |stop| snapshot::take(plan, stop)).await?;
+        guard.keep();
+        Ok(Arc::new(snapshot) as Arc<dyn Snapshot>)
+    }
+
     /// Our publication as found; none when it does not exist.
     ///
     /// # Errors
@@ -222,24 +256,7 @@ impl Origin for Postgres {
         tables: &'a [Arc<TableSchema>],
         slot: SlotKind,
     ) -> BoxFuture<'a, Result<Arc<dyn Snapshot>>> {
-        let config = &self.0.config;
-        let plan = snapshot::Plan {
-            endpoint: self.0.endpoint.clone(),
-            slot: config.slot().to_owned(),
-            kind: slot,
-            publication: config.publication().to_owned(),
-            tables: tables.to_vec(),
-            workers: config.copy_workers(),
-            slot_wait: config.slot_wait(),
-            lock_wait: config.lock_wait(),
-            budget: self.0.budget.clone(),
-            license: self.0.claims.license(),
-        };
-        Box::pin(async move {
-            let (snapshot, guard) = background::run(move |stop| snapshot::take(plan, stop)).await?;
-            guard.keep();
-            Ok(Arc::new(snapshot) as Arc<dyn Snapshot>)
-        })
+        Box::pin(self.take_snapshot(tables, slot, true))
     }
 
     fn drop_slot(&self) -> BoxFuture<'_, Result<()>> {

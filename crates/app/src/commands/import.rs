@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use walhouse_change::{Origin, Phase, SlotKind};
+use walhouse_change::Phase;
 use walhouse_clickhouse::{ClickHouse, Import};
 use walhouse_pipeline::{StatusBoard, copy_tables};
 
@@ -75,7 +75,7 @@ async fn copy(source: &Source, target: Arc<ClickHouse>, tables: Vec<Planned>) ->
         tables.iter().map(|table| (Arc::clone(&table.feed.plan.schema), table.prepared.estimated_rows)).collect();
     let only: Vec<_> = schemas.iter().map(|(schema, _)| Arc::clone(schema)).collect();
     // a slot of its own: its snapshot waits for whoever is writing, so that nothing falls between it and the topics
-    let snapshot = source.postgres.snapshot(&only, SlotKind::Temporary).await?;
+    let snapshot = source.postgres.snapshot_of_columns(&only).await?;
     let workers = source.postgres.config().copy_workers();
     let board = StatusBoard::new(source.slot.clone());
     let import = Arc::new(Import::new(target, tables.into_iter().map(|table| table.feed)));

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use walhouse_lab::house::{Builder, House};
@@ -61,6 +62,18 @@ impl Home {
         }
     }
 
+    /// Holds the table's copy where it is, until it is dropped: the source stands still, which is no trouble yet.
+    pub(crate) async fn hold_copy(&self, table: &str) -> HeldCopy {
+        let client = self.server.connect().await.unwrap();
+        let sql = "SELECT pid FROM pg_stat_activity WHERE query ILIKE 'COPY%' AND strpos(query, $1) > 0";
+        let rows = client.query(sql, &[&table]).await.unwrap();
+        let pids: Vec<_> = rows.iter().filter_map(|row| Pid::from_raw(row.get(0))).collect();
+        assert!(!pids.is_empty(), "{table} is not being copied");
+        let held = HeldCopy(pids);
+        held.signal(Signal::STOP);
+        held
+    }
+
     /// Changes, until it is dropped.
     pub(crate) async fn load(&self) -> Load {
         let mut client = self.server.connect().await.unwrap();
@@ -73,6 +86,24 @@ impl Home {
             let _ = rembo::load(&mut client, LoadOptions { rate: RATE, seed: 1 }, until).await;
         });
         Load { _stop: stop, task }
+    }
+}
+
+/// Postgres' processes of a copy, stopped.
+pub(crate) struct HeldCopy(Vec<Pid>);
+
+impl HeldCopy {
+    fn signal(&self, signal: Signal) {
+        for &pid in &self.0 {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for HeldCopy {
+    fn drop(&mut self) {
+        self.signal(Signal::CONT);
     }
 }
 

@@ -17,10 +17,10 @@ async fn a_copy_is_seen_until_it_is_done() {
     home.server.connect().await.unwrap().batch_execute(ARCHIVE).await.unwrap();
     home.house.start().unwrap();
     home.copied("archive", ENOUGH_ROWS).await;
-    // A frozen engine holds the copy where it is for as long as the browser looks at it.
-    assert!(home.house.freeze_engine(true));
+    // For as long as the browser looks at it.
+    let mut held = Some(home.hold_copy("archive").await);
     browse("copying", &home.house.console_url(), async |verb: &str| match verb {
-        "go_on" => assert!(home.house.freeze_engine(false)),
+        "go_on" => held = None,
         other => panic!("{other} is not known"),
     })
     .await;

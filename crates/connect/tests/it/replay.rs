@@ -84,7 +84,7 @@ async fn answer(house: &House, call: &Json, body: Option<&str>, expected: &Answe
     }
     let mut answer = house.call(method, path, body, &headers).await;
     if method == "GET" {
-        for _ in 0..60 {
+        for _ in 0..400 {
             if difference(expected, &answer).is_none() {
                 break;
             }

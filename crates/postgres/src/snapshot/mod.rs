@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) lock_wait: Duration,
     pub(crate) budget: Budget,
     pub(crate) license: License,
+    /// `tables` name every column of theirs; else some may be left out, and new ones are no change.
+    pub(crate) whole: bool,
 }
 
 /// The view, with the sessions that hold it.
@@ -87,7 +89,7 @@ pub(crate) fn take(plan: Plan, stop: &Stop) -> Result<(Snapshot, Guard)> {
     first.query("begin a transaction", "BEGIN")?;
     locks::take(&mut first, &plan.tables, plan.lock_wait)?;
     let generated = publication::read(&mut first, &plan.publication)?.is_some_and(|found| found.generated);
-    check_unchanged(&mut first, &plan.tables, generated)?;
+    check_unchanged(&mut first, &plan, generated)?;
 
     let request = slot::Request { endpoint: &plan.endpoint, slot: &plan.slot, kind: plan.kind, wait: plan.slot_wait };
     let stopped = || stop.is_set() || plan.license.check().is_err();
@@ -138,22 +140,25 @@ fn worker(plan: &Plan, snapshot: &str) -> Result<Connection> {
 
 /// The tables must be what was surveyed: a column that came in between would be missing in the copy, and no event
 /// would ever bring it.
-fn check_unchanged(connection: &mut Connection, schemas: &[Arc<TableSchema>], generated: bool) -> Result<()> {
-    let relids: Vec<u32> = schemas.iter().map(|schema| schema.relid).collect();
+fn check_unchanged(connection: &mut Connection, plan: &Plan, generated: bool) -> Result<()> {
+    let relids: Vec<u32> = plan.tables.iter().map(|schema| schema.relid).collect();
     let found = tables::reread(connection, &relids, generated)?;
-    // fewer columns may be asked for than there are
-    let narrowed = |it: &TableSchema, wanted: &TableSchema| {
-        let mut it = it.clone();
-        let key: Vec<_> = it.key.iter().filter_map(|&index| it.columns.get(index)).map(|it| it.name.clone()).collect();
-        it.columns.retain(|column| wanted.column(&column.name).is_some());
-        it.key = key.iter().filter_map(|name| it.column(name)).collect();
-        it == *wanted
+    let same = |wanted: &&Arc<TableSchema>| {
+        found.iter().any(|it| if plan.whole { *it.schema == ***wanted } else { only(&it.schema, wanted) == ***wanted })
     };
-    let same = |schema: &&Arc<TableSchema>| found.iter().any(|it| narrowed(&it.schema, schema));
-    match schemas.iter().find(|schema| !same(schema)) {
+    match plan.tables.iter().find(|schema| !same(schema)) {
         None => Ok(()),
         Some(schema) => Err(Error::later(format!("table {} changed while its copy was prepared", schema.name))),
     }
+}
+
+/// The table with those columns alone that are `wanted`.
+fn only(table: &TableSchema, wanted: &TableSchema) -> TableSchema {
+    let mut it = table.clone();
+    let key: Vec<_> = it.key.iter().filter_map(|&index| it.columns.get(index)).map(|it| it.name.clone()).collect();
+    it.columns.retain(|column| wanted.column(&column.name).is_some());
+    it.key = key.iter().filter_map(|name| it.column(name)).collect();
+    it
 }
 
 /// The server's clock, microseconds since 1970-01-01.

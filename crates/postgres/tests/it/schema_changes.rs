@@ -70,4 +70,9 @@ async fn a_table_that_changed_since_the_survey_is_not_copied() {
     assert!(error.to_string().contains("public.t changed"), "{error}");
     let slots = db.text("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'schema_race'").await;
     assert_eq!(slots, "0");
+    // Who asks for some of the columns is not concerned.
+    origin.snapshot_of_columns(&tables).await.unwrap();
+    db.sql("ALTER TABLE t ALTER id TYPE bigint").await;
+    let error = origin.snapshot_of_columns(&tables).await.err().unwrap();
+    assert!(error.to_string().contains("public.t changed"), "{error}");
 }
