@@ -187,9 +187,12 @@ impl Actor {
             if let Some(task) = &self.task {
                 task.pause(paused);
             }
-            let wanted = if paused { State::Paused } else { State::Running };
-            let state = self.task_state();
-            if matches!(state, Some(State::Running | State::Paused)) && state != Some(wanted) {
+            // One that is on its way says so itself when it has started, unless it is held before.
+            let (wanted, due) = match (paused, self.task_state()) {
+                (true, state) => (State::Paused, !matches!(state, Some(State::Paused | State::Failed))),
+                (false, state) => (State::Running, state == Some(State::Paused)),
+            };
+            if due {
                 self.task_status(wanted, None).await;
             }
             return;
@@ -280,8 +283,12 @@ impl Actor {
     async fn watch(&mut self, event: Event) {
         match event {
             Event::Started => {
-                if self.task_state() != Some(State::Paused) {
-                    self.task_status(State::Running, None).await;
+                // What it is meant to do counts, not what was last said: a pause may have come while it started.
+                let stored = self.around.stores.configs.connector(&self.name);
+                let paused = stored.is_some_and(|stored| stored.target == TargetState::Paused);
+                let wanted = if paused { State::Paused } else { State::Running };
+                if !paused || self.task_state() != Some(wanted) {
+                    self.task_status(wanted, None).await;
                 }
                 tracing::info!(connector = self.name, "task started");
             }
