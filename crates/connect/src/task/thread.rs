@@ -207,7 +207,7 @@ impl Start {
         settings: &Settings,
         (encoder, outbox, labels): (&mut Encoder, &mut Outbox, &mut Labels),
     ) -> Result<Lsn, Ended> {
-        delay(settings, outbox)?;
+        pause(settings.snapshot_delay, outbox)?;
         let joins = self.slot_exists && settings.snapshot_mode != SnapshotMode::InitialOnly;
         let temporary = if joins { self.temporary(database, settings, outbox)? } else { None };
         let view = match self.created.as_ref().or(temporary.as_ref()) {
@@ -296,9 +296,8 @@ fn slot_is_gone(settings: &Settings) -> TaskFailure {
     ))
 }
 
-/// Waits as `snapshot.delay.ms` asks for.
-fn delay(settings: &Settings, outbox: &Outbox) -> Result<(), Ended> {
-    let mut left = settings.snapshot_delay;
+/// Waits that long, unless nobody wants the messages any more.
+fn pause(mut left: Duration, outbox: &Outbox) -> Result<(), Ended> {
     while !left.is_zero() {
         if outbox.is_closed() {
             return Err(Ended::Closed);
@@ -339,14 +338,6 @@ fn follow(database: &Database, log: Log, settings: &Settings, outbox: &Outbox) -
         }
         tries += 1;
         tracing::warn!(error = %error, tries, "the slot is held by somebody: trying again");
-        let mut left = settings.slot_retry_delay;
-        while !left.is_zero() {
-            if outbox.is_closed() {
-                return Err(Ended::Closed);
-            }
-            let step = left.min(LOOK);
-            std::thread::sleep(step);
-            left -= step;
-        }
+        pause(settings.slot_retry_delay, outbox)?;
     }
 }
