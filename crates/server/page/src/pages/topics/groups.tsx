@@ -10,6 +10,7 @@ import { count, rate, short } from "../../lib/format";
 import { Empty, Facts, Filter, Notice, Panel, Tag, type Tone } from "../../parts/basics";
 import { Chart } from "../../parts/chart";
 import { Grid, type Column } from "../../parts/grid";
+import { PlainTable, type PlainColumn } from "../../parts/plain";
 
 const LIST_MS = 5000;
 const LOOK_MS = 3000;
@@ -126,31 +127,16 @@ export function GroupPage({ id }: { id: string }) {
   );
 }
 
+type Stand = GroupTopic["partitions"][number];
+
+const STANDING: PlainColumn<Stand>[] = [
+  { title: "Partition", cell: (one) => one.partition },
+  { title: "First", right: true, cell: (one) => count(one.first) },
+  { title: "Committed", right: true, cell: (one) => count(one.committed) },
+  { title: "End", right: true, cell: (one) => count(one.end) },
+  { title: "Lag", right: true, cell: (one) => count(one.lag) },
+];
+
 export function Standing({ topic, label }: { topic: GroupTopic; label: string }) {
-  return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
-      <table class="plain">
-        <thead>
-          <tr>
-            <th scope="col">Partition</th>
-            <th scope="col" class="right">First</th>
-            <th scope="col" class="right">Committed</th>
-            <th scope="col" class="right">End</th>
-            <th scope="col" class="right">Lag</th>
-          </tr>
-        </thead>
-        <tbody class="num">
-          {topic.partitions.map((one) => (
-            <tr key={one.partition}>
-              <th scope="row">{one.partition}</th>
-              <td class="right">{count(one.first)}</td>
-              <td class="right">{count(one.committed)}</td>
-              <td class="right">{count(one.end)}</td>
-              <td class="right">{count(one.lag)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  return <PlainTable label={label} columns={STANDING} rows={topic.partitions} id={(one) => one.partition} />;
 }

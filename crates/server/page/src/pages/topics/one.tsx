@@ -8,6 +8,7 @@ import { link } from "../../app/router";
 import { Shell } from "../../app/shell";
 import { count, plural } from "../../lib/format";
 import { Empty, Facts, Notice, Panel, Tabs, Tag } from "../../parts/basics";
+import { PlainTable, type PlainColumn } from "../../parts/plain";
 import { DeleteTopic } from "./actions";
 import { groupTone, Standing } from "./groups";
 import { State } from "./index";
@@ -50,43 +51,41 @@ export function TopicPage({ name, tab = "partitions" }: { name: string; tab?: st
   );
 }
 
+type Partition = TopicDetail["partitions"][number];
+
+const PARTITIONS: PlainColumn<Partition>[] = [
+  { title: "Partition", cell: (one) => one.id },
+  { title: "First", right: true, cell: (one) => count(one.first) },
+  { title: "End", right: true, cell: (one) => count(one.end) },
+  { title: "Messages", right: true, cell: (one) => count(one.end - one.first) },
+  {
+    title: "Leader",
+    cell: (one) => (
+      <>
+        {one.leader ?? <Tag tone="bad" dot>none</Tag>}
+        {one.leader != null && one.leader !== one.preferred_leader && <Tag tone="warn">{one.preferred_leader} is preferred</Tag>}
+      </>
+    ),
+  },
+  {
+    title: "Copies on",
+    cell: (one) => (
+      <>
+        {one.replicas.join(", ")}
+        {one.offline.length > 0 && <Tag tone="bad">{one.offline.join(", ")} offline</Tag>}
+      </>
+    ),
+  },
+  {
+    title: "In sync",
+    cell: (one) => (one.in_sync.length < one.replicas.length ? <Tag tone="warn">{one.in_sync.join(", ")}</Tag> : one.in_sync.join(", ")),
+  },
+];
+
 function Partitions({ detail }: { detail: TopicDetail }) {
   return (
     <Panel flush>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Partitions">
-        <table class="plain">
-          <thead>
-            <tr>
-              <th scope="col">Partition</th>
-              <th scope="col" class="right">First</th>
-              <th scope="col" class="right">End</th>
-              <th scope="col" class="right">Messages</th>
-              <th scope="col">Leader</th>
-              <th scope="col">Copies on</th>
-              <th scope="col">In sync</th>
-            </tr>
-          </thead>
-          <tbody class="num">
-            {detail.partitions.map((one) => (
-              <tr key={one.id}>
-                <th scope="row">{one.id}</th>
-                <td class="right">{count(one.first)}</td>
-                <td class="right">{count(one.end)}</td>
-                <td class="right">{count(one.end - one.first)}</td>
-                <td>
-                  {one.leader ?? <Tag tone="bad" dot>none</Tag>}
-                  {one.leader != null && one.leader !== one.preferred_leader && <Tag tone="warn">{one.preferred_leader} is preferred</Tag>}
-                </td>
-                <td>
-                  {one.replicas.join(", ")}
-                  {one.offline.length > 0 && <Tag tone="bad">{one.offline.join(", ")} offline</Tag>}
-                </td>
-                <td>{one.in_sync.length < one.replicas.length ? <Tag tone="warn">{one.in_sync.join(", ")}</Tag> : one.in_sync.join(", ")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label="Partitions" columns={PARTITIONS} rows={detail.partitions} id={(one) => one.id} />
     </Panel>
   );
 }
@@ -117,30 +116,19 @@ function TopicGroups({ name }: { name: string }) {
   );
 }
 
+type Setting = TopicDetail["settings"][number];
+
+const SETTINGS: PlainColumn<Setting>[] = [
+  { title: "Setting", mono: true, cell: (setting) => setting.name },
+  { title: "Value", mono: true, cell: (setting) => setting.value ?? <span class="muted">not shown</span> },
+  { title: "From", cell: (setting) => (setting.default ? <span class="muted">default</span> : <Tag tone="busy">this topic</Tag>) },
+];
+
 function Settings({ detail }: { detail: TopicDetail }) {
   if (detail.settings_problem) return <Notice tone="warn" title={`The settings cannot be read: ${detail.settings_problem}`} />;
   return (
     <Panel flush>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Settings">
-        <table class="plain">
-          <thead>
-            <tr>
-              <th scope="col">Setting</th>
-              <th scope="col">Value</th>
-              <th scope="col">From</th>
-            </tr>
-          </thead>
-          <tbody>
-            {detail.settings.map((setting) => (
-              <tr key={setting.name}>
-                <th scope="row" class="mono">{setting.name}</th>
-                <td class="mono">{setting.value ?? <span class="muted">not shown</span>}</td>
-                <td>{setting.default ? <span class="muted">default</span> : <Tag tone="busy">this topic</Tag>}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable label="Settings" columns={SETTINGS} rows={detail.settings} id={(setting) => setting.name} />
     </Panel>
   );
 }
