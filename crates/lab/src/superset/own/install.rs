@@ -2,7 +2,8 @@
 //!
 //! Its own metadata does not suffice to install a program that starts, so everything is pinned: the file of constraints
 //! is installed as it stands, which also spares pip the search for versions that fit together. The environment's
-//! name has a digest of that file in it, and a mark in it says that it is complete.
+//! name has a digest of that file in it, and a mark in it says that it is complete. `WALHOUSE_TEST_SUPERSET` names an
+//! older release for whoever wants to see that it is accepted too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,19 @@ use std::process::{Command, Stdio};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::VERSION;
 use crate::cache::{lock, user_cache};
 use crate::command::{run, tail};
 use crate::error::{Attempt, Error, Result};
 use crate::progress::Progress;
 
-const CONSTRAINTS: &str = include_str!("constraints-6.1.0.txt");
+/// Releases with what each runs with; the first is the one that is installed for users.
+const RELEASES: [(&str, &str); 3] = [
+    ("6.1.0", include_str!("constraints-6.1.0.txt")),
+    ("5.0.0", include_str!("constraints-5.0.0.txt")),
+    ("4.1.4", include_str!("constraints-4.1.4.txt")),
+];
+/// Names another release than the first.
+const WANTED: &str = "WALHOUSE_TEST_SUPERSET";
 /// Pythons that all pinned packages have wheels for; 3.11 is what they were tried on.
 const PYTHONS: [&str; 4] = ["python3.11", "python3.12", "python3.10", "python3"];
 /// Says whether a Python can do it.
@@ -49,8 +56,9 @@ impl Installed {
 pub(super) async fn install() -> Result<Installed> {
     let cache = user_cache()?.join("walhouse");
     fs::create_dir_all(&cache).attempt(&format!("creating {}", cache.display()))?;
-    let digest: String = Sha256::digest(CONSTRAINTS).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("superset-{VERSION}-{digest}");
+    let (version, constraints) = release(std::env::var(WANTED).ok().as_deref())?;
+    let digest: String = Sha256::digest(constraints).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("superset-{version}-{digest}");
     let folder = cache.join(&name);
     let _lock = lock(cache.join(format!("{name}.lock"))).await?;
     let mark = folder.join("walhouse-complete");
@@ -62,10 +70,20 @@ pub(super) async fn install() -> Result<Installed> {
         let mut venv = Command::new(&python);
         venv.args(["-m", "venv"]).arg(&folder);
         run(venv, "making a virtual environment for Superset", INSTALL_PYTHON).await?;
-        pip_install(&folder).await?;
+        pip_install(&folder, constraints).await?;
         fs::write(&mark, b"").attempt("marking Superset as complete")?;
     }
     Ok(Installed { folder })
+}
+
+/// The release with that version, and what it runs with.
+fn release(wanted: Option<&str>) -> Result<(&'static str, &'static str)> {
+    let mut releases = RELEASES.into_iter();
+    let found = releases.find(|(version, _)| wanted.is_none_or(|wanted| wanted == *version));
+    found.ok_or_else(|| {
+        let known = RELEASES.map(|(version, _)| version).join(", ");
+        Error::Invalid(format!("{WANTED}={} is none of {known}", wanted.unwrap_or_default()))
+    })
 }
 
 async fn python() -> Result<String> {
@@ -80,11 +98,11 @@ async fn python() -> Result<String> {
 }
 
 /// Runs pip, and counts the packages that it names. It ends with us when we stop waiting.
-async fn pip_install(folder: &Path) -> Result<()> {
+async fn pip_install(folder: &Path, pinned: &str) -> Result<()> {
     const ATTEMPT: &str = "installing Superset from PyPI";
     let constraints = folder.join("constraints.txt");
-    fs::write(&constraints, CONSTRAINTS).attempt(ATTEMPT)?;
-    let packages = CONSTRAINTS.lines().filter(|line| !line.starts_with('#')).count();
+    fs::write(&constraints, pinned).attempt(ATTEMPT)?;
+    let packages = pinned.lines().filter(|line| !line.starts_with('#')).count();
     let errors = folder.join("pip-errors.txt");
     let mut pip = tokio::process::Command::new(folder.join("bin/pip"));
     // What of it is used is compiled when it is used first.
@@ -114,10 +132,24 @@ mod tests {
 
     #[test]
     fn everything_is_pinned() {
-        let pins: Vec<&str> = CONSTRAINTS.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(pins.iter().all(|pin| pin.contains("==")), "a package without a version");
-        for needed in ["apache_superset==6.1.0", "clickhouse-connect==", "gunicorn==", "rich==", "cachetools=="] {
-            assert!(pins.iter().any(|pin| pin.starts_with(needed)), "{needed}");
+        for (version, constraints) in RELEASES {
+            let pins: Vec<String> = constraints
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .map(|line| line.to_lowercase().replace('_', "-"))
+                .collect();
+            assert!(pins.iter().all(|pin| pin.contains("==")), "a package without a version");
+            let superset = format!("apache-superset=={version}");
+            for needed in [superset.as_str(), "clickhouse-connect==", "gunicorn==", "rich==", "cachetools=="] {
+                assert!(pins.iter().any(|pin| pin.starts_with(needed)), "{needed}");
+            }
         }
+    }
+
+    #[test]
+    fn another_release_is_named_or_refused() {
+        assert_eq!(release(None).unwrap().0, "6.1.0");
+        assert_eq!(release(Some("4.1.4")).unwrap().0, "4.1.4");
+        assert!(release(Some("3.0.0")).unwrap_err().to_string().contains("5.0.0"));
     }
 }

@@ -7,6 +7,3 @@ mod install;
 mod server;
 
 pub use server::{ADMIN, Server};
-
-/// The version that everything here was tried with.
-const VERSION: &str = "6.1.0";
