@@ -24,6 +24,9 @@ pub(crate) enum RemboCommand {
         /// The last sale is just before this day (UTC), written 2024-01-31 [default: today]
         #[arg(long, value_name = "DATE")]
         until: Option<String>,
+        /// JSON on standard output
+        #[arg(long)]
+        json: bool,
     },
     /// Insert one random sale, and print it
     Sell(Postgres),

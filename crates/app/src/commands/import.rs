@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use walhouse_change::Phase;
+use serde::Serialize;
+use walhouse_change::{Phase, TableName};
 use walhouse_clickhouse::{ClickHouse, Import};
 use walhouse_pipeline::{StatusBoard, copy_tables};
 
@@ -18,7 +19,7 @@ pub(crate) fn import(options: &ImportOptions) -> Result<()> {
     let way = Way::new(Config::load(&options.file.config)?)?;
     runtime::block_on(async {
         let engine = wiring::engine_if_needed(&way.config).await?;
-        let imported = run(&way, options.again).await;
+        let imported = run(&way, options.again, options.json).await;
         if let Some(engine) = engine {
             engine.stop().await;
         }
@@ -26,7 +27,8 @@ pub(crate) fn import(options: &ImportOptions) -> Result<()> {
     })
 }
 
-pub(crate) async fn run(way: &Way, again: bool) -> Result<()> {
+/// Imports, and says of each table how that went: in words, or as JSON.
+pub(crate) async fn run(way: &Way, again: bool, json: bool) -> Result<()> {
     let source = Source::new(way)?;
     let prepared = prepare(way, &source).await?;
     source.check_slot().await?;
@@ -36,15 +38,15 @@ pub(crate) async fn run(way: &Way, again: bool) -> Result<()> {
     let cluster = Cluster::new(kafka::properties(&way.kafka)?)?;
     let target = way.target()?;
     let planned = kafka::plan(way, prepared, Some(&target), Some(&cluster)).await?;
-    let todo = wanted(&target, planned, again).await?;
+    let todo = wanted(&target, planned, again, json).await?;
     if todo.is_empty() {
         return Ok(());
     }
-    copy(&source, target, todo).await
+    copy(&source, target, todo, json).await
 }
 
 /// The tables that are not imported for their epoch yet.
-async fn wanted(target: &ClickHouse, planned: Vec<Planned>, again: bool) -> Result<Vec<Planned>> {
+async fn wanted(target: &ClickHouse, planned: Vec<Planned>, again: bool, json: bool) -> Result<Vec<Planned>> {
     let known = target.topics().await?;
     let mut todo = Vec::new();
     for table in planned {
@@ -63,14 +65,37 @@ async fn wanted(target: &ClickHouse, planned: Vec<Planned>, again: bool) -> Resu
         }
         let done = same.is_some_and(|known| known.imported == Some(table.feed.epochs.newest()));
         match done && !again {
-            true => println!("{name}: imported already (--again does it once more)"),
+            true => say(json, name, Outcome::Already),
             false => todo.push(table),
         }
     }
     Ok(todo)
 }
 
-async fn copy(source: &Source, target: Arc<ClickHouse>, tables: Vec<Planned>) -> Result<()> {
+/// What became of a table.
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Outcome {
+    Already,
+    Imported { rows: u64 },
+    Failed { error: String },
+}
+
+fn say(json: bool, table: &TableName, outcome: Outcome) {
+    if json {
+        let mut line = serde_json::to_value(&outcome).unwrap_or_default();
+        line["table"] = table.to_string().into();
+        println!("{line}");
+        return;
+    }
+    match outcome {
+        Outcome::Already => println!("{table}: imported already (--again does it once more)"),
+        Outcome::Imported { rows } => println!("{table}: imported {rows} rows"),
+        Outcome::Failed { error } => println!("{table}: {error}"),
+    }
+}
+
+async fn copy(source: &Source, target: Arc<ClickHouse>, tables: Vec<Planned>, json: bool) -> Result<()> {
     let schemas: Vec<_> =
         tables.iter().map(|table| (Arc::clone(&table.feed.plan.schema), table.prepared.estimated_rows)).collect();
     let only: Vec<_> = schemas.iter().map(|(schema, _)| Arc::clone(schema)).collect();
@@ -87,10 +112,11 @@ async fn copy(source: &Source, target: Arc<ClickHouse>, tables: Vec<Planned>) ->
     let mut failed = 0;
     for table in copied? {
         match (&table.phase, &table.error) {
-            (Phase::Live, _) => println!("{}: imported {} rows", table.name, table.rows_copied),
+            (Phase::Live, _) => say(json, &table.name, Outcome::Imported { rows: table.rows_copied }),
             (_, error) => {
                 failed += 1;
-                println!("{}: {}", table.name, error.as_deref().unwrap_or("not imported"));
+                let error = error.clone().unwrap_or_else(|| "not imported".to_owned());
+                say(json, &table.name, Outcome::Failed { error });
             }
         }
     }

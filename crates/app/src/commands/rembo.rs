@@ -18,10 +18,13 @@ pub(crate) fn rembo(command: RemboCommand) -> Result<()> {
                 rembo::alter(&rembo::connect(&postgres.postgres).await?).await?;
                 println!("set the replica identity");
             }
-            RemboCommand::Seed { postgres, seed, until } => {
+            RemboCommand::Seed { postgres, seed, until, json } => {
                 let options = seed_options(seed, until.as_deref())?;
                 let counts = rembo::seed(&mut rembo::connect(&postgres.postgres).await?, options).await?;
-                println!("seeded {counts}");
+                match json {
+                    true => println!("{}", serde_json::to_string(&counts)?),
+                    false => println!("seeded {counts}"),
+                }
             }
             RemboCommand::Sell(postgres) => {
                 let sold = rembo::sell(&rembo::connect(&postgres.postgres).await?, random_seed()).await?;

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 use time::Date;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
@@ -52,7 +53,7 @@ impl Default for SeedOptions {
 }
 
 /// Rows written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SeedCounts {
     /// Rows of `sales_territory`.
     pub territories: usize,

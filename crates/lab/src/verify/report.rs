@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// How many keys of each kind of difference are kept: enough to look further.
 const KEPT_KEYS: usize = 20;
 
 /// Keys that differ in one way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Differences {
     /// How many keys.
     pub count: u64,
@@ -38,7 +40,7 @@ impl Differences {
 }
 
 /// What the history of a table is like.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HistoryReport {
     /// Versions kept, of all keys.
     pub versions: u64,
@@ -49,7 +51,7 @@ pub struct HistoryReport {
 }
 
 /// One table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TableReport {
     /// Schema and name in Postgres.
     pub table: String,
@@ -103,7 +105,7 @@ impl fmt::Display for TableReport {
 }
 
 /// All tables.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// In the order asked for.
     pub tables: Vec<TableReport>,
