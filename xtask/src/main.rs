@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask tidy | ci | bench | chaos | compat | page`.
+//! Developer tasks: `cargo xtask tidy | ci | bench | chaos | compat | page | screenshots`.
 
 mod bench;
 mod build;
@@ -7,6 +7,7 @@ mod ci;
 mod compat;
 mod engine;
 mod page;
+mod screenshots;
 mod tidy;
 
 use anyhow::Result;
@@ -34,6 +35,8 @@ enum Task {
     Compat(compat::Options),
     /// Build the console's page: what the binary embeds
     Page,
+    /// Take the README's pictures of the console, from demos that run
+    Screenshots(screenshots::Options),
 }
 
 fn main() -> Result<()> {
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Task::Ci(options) => ci::run(&options),
         Task::Bench(options) => runtime.block_on(bench::run(options)),
         Task::Page => page::build(),
+        Task::Screenshots(options) => screenshots::run(&options),
         Task::Chaos(options) => runtime.block_on(chaos::run(options)),
         Task::Compat(options) => runtime.block_on(compat::run(options)),
     }

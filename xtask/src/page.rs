@@ -20,10 +20,15 @@ const GENERATED: &str = "src/api/schema.d.ts";
 
 /// Installs what the page is built with, checks its types, builds it.
 pub(crate) fn build() -> Result<()> {
-    npm(&["ci", "--ignore-scripts"])?;
+    install()?;
     npm(&["run", "types"])?;
     npm(&["run", "check"])?;
     npm(&["run", "build"])
+}
+
+/// Installs what the page is built and looked at with.
+pub(crate) fn install() -> Result<()> {
+    npm(&["ci", "--ignore-scripts"])
 }
 
 fn npm(arguments: &[&str]) -> Result<()> {
@@ -80,7 +85,8 @@ fn collect(folder: &Path, name: &str, files: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn folder() -> PathBuf {
+/// The page in the workspace.
+pub(crate) fn folder() -> PathBuf {
     workspace().join(FOLDER)
 }
 

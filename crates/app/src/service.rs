@@ -15,6 +15,7 @@ use walhouse_server::{Console, Listener, PORT_PATIENCE, Recorder, Server};
 
 use crate::cli::ConsoleOptions;
 use crate::config::Config;
+use crate::kafka::{self, Sight, Way};
 use crate::{console, wiring};
 
 /// What is left of the promised 10 s when the pipeline took all of its time to drain.
@@ -110,6 +111,30 @@ impl Service {
         }
         Ok(ended?)
     }
+}
+
+/// The console of the way through Kafka: it watches, and runs nothing. None when it is off.
+///
+/// # Errors
+/// The configuration cannot work, the console's port stays taken, or one of the ends cannot be asked.
+pub(crate) async fn watch_kafka(
+    way: &Way,
+    options: &ConsoleOptions,
+    edges: CancellationToken,
+) -> Result<Option<SocketAddr>> {
+    let Some((listen, access)) = way.config.console.served(options)? else { return Ok(None) };
+    let recorder = Recorder::install()?;
+    walhouse_pipeline::describe_metrics();
+    tokio::spawn(recorder.clone().keep_up());
+    let board = StatusBoard::new(way.option("slot.name", kafka::DEFAULT_SLOT));
+    let console = Console { access, ..console::of_kafka(way, board.clone(), recorder)? };
+    let sight = Sight::new(way, board, console.ports.connectors.clone()).await?;
+    let listener = Listener::bind(listen, PORT_PATIENCE).await?;
+    let address = listener.address();
+    tokio::spawn(serve(listener.open(console)?, edges.clone()));
+    tokio::spawn(async move { edges.run_until_cancelled(sight.watch()).await });
+    tracing::info!(console = format!("http://{address}"), "the console is up");
+    Ok(Some(address))
 }
 
 /// Serves until told to stop; what goes wrong there stops nothing else.

@@ -132,11 +132,14 @@ pub struct Status {
     /// What went through so far.
     #[serde(default)]
     pub traffic: Traffic,
+    /// Messages in a broker between the ends that the target has not read; none where there is no broker.
+    #[serde(default)]
+    pub waiting: Option<u64>,
     /// Tables in name order.
     pub tables: Vec<TableStatus>,
     /// Commit time (microseconds) of the oldest change that is received but not durable.
     #[serde(skip)]
-    pub(crate) oldest_pending: Option<i64>,
+    pub oldest_pending: Option<i64>,
     /// What goes on beneath a target that does not answer.
     #[serde(skip)]
     beneath: Option<PipelineState>,
@@ -176,6 +179,7 @@ impl Status {
             commit_to_visible: None,
             commit_to_received: None,
             traffic: Traffic::default(),
+            waiting: None,
             tables: Vec::new(),
             oldest_pending: None,
             beneath: None,
@@ -226,7 +230,8 @@ impl StatusBoard {
         self.read()
     }
 
-    pub(crate) fn enter(&self, state: PipelineState) {
+    /// Shows what the pipe does. For who watches a pipe that other programs run; a pipeline does it itself.
+    pub fn enter(&self, state: PipelineState) {
         self.0.status.send_modify(|status| {
             if status.beneath.is_some() && state.can_stall() {
                 status.beneath = Some(state);
@@ -272,8 +277,8 @@ impl StatusBoard {
         });
     }
 
-    /// Changes what is shown.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
+    /// Changes what is shown. For who watches a pipe that other programs run; a pipeline does it itself.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
         self.0.status.send_modify(change);
     }
 
@@ -335,7 +340,7 @@ impl StatusBoard {
     }
 
     /// Adds rows that became visible, the newest of them committed at `commit_time`.
-    pub(crate) fn visible(&self, table: &TableName, rows: u64, commit_time: i64) {
+    pub fn visible(&self, table: &TableName, rows: u64, commit_time: i64) {
         let now = now_micros();
         let latency = u64::try_from(now - commit_time).unwrap_or(0);
         self.0.latency.lock().unwrap_or_else(PoisonError::into_inner).record(now, latency);

@@ -138,6 +138,12 @@ pub(crate) enum Command {
     /// next one; a table that is imported is left alone.
     Import(ImportOptions),
 
+    /// The console of the way through Kafka, until SIGTERM or SIGINT
+    ///
+    /// Watches Postgres' slot, the connector, the topics and ClickHouse as "kafka" in the configuration names them,
+    /// and changes none of them. The straight way needs no such command: `run` has its console.
+    Console(Run),
+
     /// The sample workload "rembo"
     #[command(subcommand)]
     Rembo(RemboCommand),
@@ -248,6 +254,10 @@ pub(crate) struct Verify {
     /// Look again until equal, for at most this long, such as 30s
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) wait: Option<Duration>,
+
+    /// JSON on standard output instead of a line per table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The end.
@@ -289,6 +299,10 @@ pub(crate) struct ImportOptions {
     /// Import tables that are imported already, once more
     #[arg(long)]
     pub(crate) again: bool,
+
+    /// JSON on standard output, an object per table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The embedded engine.

@@ -2,6 +2,7 @@
 
 mod check;
 mod connect;
+mod console;
 mod demo;
 mod dictionary;
 mod engine;
@@ -23,6 +24,7 @@ use anyhow::Result;
 
 use crate::cli::{Cli, Command};
 use crate::config;
+pub(crate) use kafka_tables::prepare;
 pub(crate) use watch::WatchFrom;
 
 /// Runs what the command line asks for.
@@ -37,6 +39,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Verify(options)) => return verify::verify(&options),
         Some(Command::Teardown(options)) => teardown::teardown(&options)?,
         Some(Command::KafkaTables(options)) => kafka_tables::kafka_tables(&options)?,
+        Some(Command::Console(options)) => console::console(&options)?,
         Some(Command::Import(options)) => import::import(&options)?,
         Some(Command::Watch(options)) => watch::watch(options)?,
         Some(Command::Connect(options)) => connect::connect(&options)?,

@@ -18,10 +18,22 @@ pub(crate) struct Kafka {
     /// Options of the connector as Connect takes them, `topic.prefix` among them.
     pub(crate) connector: Properties,
     /// Name of the connector, where its file says one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for run's place in the offset topic"))]
     pub(crate) name: Option<String>,
     /// Properties of Kafka's clients, such as `security.protocol`.
     pub(crate) client: Properties,
+    /// Where the Connect worker's REST interface answers.
+    pub(crate) connect: Option<String>,
+    /// The schema registry of the topics.
+    pub(crate) registry: Option<Registry>,
+}
+
+/// A schema registry of Confluent's kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Registry {
+    /// Its address, with a path if it has one.
+    pub(crate) url: String,
+    /// Who asks it, with the password.
+    pub(crate) login: Option<(String, walhouse_postgres::Secret)>,
 }
 
 /// Keys and values, some of which may be secrets: only the keys are ever printed.
@@ -53,8 +65,33 @@ impl Resolver<'_> {
             let message = "[kafka] needs topic_prefix, or a connector with topic.prefix";
             return self.fail(raw.bootstrap.span(), message);
         }
+        let registry = self.registry(&raw)?;
         let client = self.plain("[kafka] client", raw.client)?;
-        Ok(Some(Kafka { bootstrap: raw.bootstrap.into_inner(), connector: Properties(connector), name, client }))
+        let connect = raw.connect.as_ref().map(|url| self.web("[kafka] connect", url)).transpose()?;
+        let bootstrap = raw.bootstrap.into_inner();
+        Ok(Some(Kafka { bootstrap, connector: Properties(connector), name, client, connect, registry }))
+    }
+
+    fn registry(&self, raw: &raw::Kafka) -> Result<Option<Registry>, ConfigError> {
+        let password = self.secret("[kafka] registry_password_file", raw.registry_password_file.as_ref())?;
+        let login = match (&raw.registry_user, password) {
+            (None, None) => None,
+            (Some(user), Some(password)) => Some((user.clone(), walhouse_postgres::Secret::new(password))),
+            _ => {
+                let message = "[kafka] registry_user and registry_password_file go together";
+                return self.fail(raw.bootstrap.span(), message);
+            }
+        };
+        let Some(url) = &raw.registry else { return Ok(None) };
+        Ok(Some(Registry { url: self.web("[kafka] registry", url)?, login }))
+    }
+
+    fn web(&self, key: &str, url: &Spanned<String>) -> Result<String, ConfigError> {
+        let text = url.get_ref().trim_end_matches('/');
+        match text.starts_with("http://") || text.starts_with("https://") {
+            true => Ok(text.to_owned()),
+            false => self.fail(url.span(), format!("{key} must be of the form http://host:port or https://host:port")),
+        }
     }
 
     /// A file as it is posted to Connect, or the options themselves.

@@ -20,7 +20,7 @@ use walhouse_server::Access;
 use crate::cli::{ConsoleAddress, ConsoleOptions};
 
 pub(crate) use error::ConfigError;
-pub(crate) use kafka::Kafka;
+pub(crate) use kafka::{Kafka, Registry};
 pub(crate) use resolve::read_secret;
 pub(crate) use tables::{check as check_tables, names_collide, plan as table_plan};
 

@@ -75,6 +75,10 @@ pub(super) struct Kafka {
     pub(super) topic_prefix: Option<Spanned<String>>,
     pub(super) connector: Option<Spanned<toml::Value>>,
     pub(super) client: Option<Spanned<toml::Value>>,
+    pub(super) connect: Option<Spanned<String>>,
+    pub(super) registry: Option<Spanned<String>>,
+    pub(super) registry_user: Option<String>,
+    pub(super) registry_password_file: Option<Spanned<String>>,
 }
 
 impl std::fmt::Debug for Kafka {

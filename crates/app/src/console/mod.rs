@@ -4,8 +4,10 @@ mod ask;
 mod catalog;
 mod commands;
 mod connectors;
+mod http;
 mod queries;
 mod reading;
+mod registry;
 mod rows;
 mod source;
 mod target;
@@ -21,11 +23,13 @@ use anyhow::Result;
 use walhouse_connect::{Api, Worker};
 use walhouse_kafka::client::Properties;
 use walhouse_pipeline::{Commander, StatusBoard};
+use walhouse_postgres::Postgres;
 use walhouse_server::api::{Stage, StageKind};
-use walhouse_server::ports::{Ports, Topics};
+use walhouse_server::ports::{Commands, Connectors, Ports, Registry, Topics};
 use walhouse_server::{Console, Recorder};
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::kafka::{Source, Way};
 use crate::wiring;
 
 pub(crate) use ask::{ask, get};
@@ -41,16 +45,35 @@ pub(crate) fn assemble(
     commander: Commander,
     recorder: Recorder,
 ) -> Result<Console> {
-    Ok(Console { stages: stages(config), ports: ports(config, commander)?, ..Console::new(board, recorder) })
+    let commands: Arc<dyn Commands> = Arc::new(commands::Ear(commander));
+    let ports = Ports { commands: Some(commands), ..ports(config, wiring::origin(config)?)? };
+    Ok(Console { stages: stages(config), ports, ..Console::new(board, recorder) })
+}
+
+/// The console of the way through Kafka, whose parts are programs of their own: it tells none of them what to do, but
+/// for the connectors.
+///
+/// # Errors
+/// As of [`assemble`].
+pub(crate) fn of_kafka(way: &Way, board: StatusBoard, recorder: Recorder) -> Result<Console> {
+    let mut stages = stages(&way.config);
+    stages.iter_mut().filter(|stage| stage.kind == StageKind::Walhouse).for_each(|stage| {
+        let name = way.kafka.name.as_deref().unwrap_or_else(|| way.option("topic.prefix", "connector"));
+        *stage = Stage::new(StageKind::Walhouse, name);
+    });
+    stages.insert(2, Stage::new(StageKind::Kafka, &way.kafka.bootstrap));
+    let ports = ports(&way.config, Source::new(way)?.postgres)?;
+    Ok(Console { stages, ports, ..Console::new(board, recorder) })
 }
 
 /// The console of a Connect worker: its connectors, and the topics of its cluster.
 ///
 /// # Errors
 /// A property of the worker's clients cannot be used.
-fn of_worker(worker: &Worker, api: Api, recorder: Recorder) -> Result<Console> {
+fn of_worker(worker: &Worker, api: Api, registry: Option<&config::Registry>, recorder: Recorder) -> Result<Console> {
     let client = worker.settings().internal_client();
     let ports = Ports {
+        registry: registry.map(schemas).transpose()?,
         topics: Some(Arc::new(topics::Kafka::new(client, Some(worker.clone()))?)),
         connectors: Some(Arc::new(connectors::Own(api))),
         ..Ports::default()
@@ -59,9 +82,12 @@ fn of_worker(worker: &Worker, api: Api, recorder: Recorder) -> Result<Console> {
     Ok(Console { ports, pipeline: false, ..Console::new(board, recorder) })
 }
 
-/// What the console reaches of both ends.
-fn ports(config: &Config, commander: Commander) -> Result<Ports> {
-    let postgres = wiring::origin(config)?;
+fn schemas(registry: &config::Registry) -> Result<Arc<dyn Registry>> {
+    Ok(Arc::new(registry::Schemas::new(registry)?))
+}
+
+/// What the console reaches of both ends, and of Kafka between.
+fn ports(config: &Config, postgres: Postgres) -> Result<Ports> {
     let client = wiring::target(config)?.http_client();
     let tables = Arc::new(catalog::Tables::new(config, postgres.clone()));
     let database = config.clickhouse.database.clone();
@@ -72,11 +98,15 @@ fn ports(config: &Config, commander: Commander) -> Result<Ports> {
         }
         None => None,
     };
+    let kafka = config.kafka.as_ref();
+    let connect = kafka.and_then(|kafka| kafka.connect.as_deref());
+    let worker = connect.map(|url| http::Http::new("the Connect worker", url, None)).transpose()?;
     Ok(Ports {
         topics,
+        registry: kafka.and_then(|kafka| kafka.registry.as_ref()).map(schemas).transpose()?,
+        connectors: worker.map(|http| Arc::new(connectors::Remote(http)) as Arc<dyn Connectors>),
         source: Some(Arc::new(source::Wal { postgres, is_local: is_local(config) })),
         catalog: Some(Arc::new(catalog::Layouts { tables: Arc::clone(&tables), client: client.clone() })),
-        commands: Some(Arc::new(commands::Ear(commander))),
         rows: Some(Arc::new(rows::History { tables, client: client.clone() })),
         queries: Some(Arc::new(queries::Reader { client, database })),
         verifier: Some(Arc::new(verify::Instrument { config: config.clone() })),

@@ -14,7 +14,7 @@ use walhouse_connect::{Api, Worker};
 use walhouse_server::{Access, Allow, Credential, Listener, PORT_PATIENCE, Recorder, TlsFiles};
 
 use crate::cli::{ConsoleAddress, ConsoleOptions};
-use crate::config::{DEFAULT_CONSOLE_LISTEN, read_secret};
+use crate::config::{DEFAULT_CONSOLE_LISTEN, Registry, read_secret};
 use crate::exit::UsageError;
 use crate::service;
 
@@ -27,6 +27,7 @@ pub(crate) struct Edge {
     /// Nobody named the address: another program may have it.
     by_default: bool,
     access: Access,
+    registry: Option<Registry>,
 }
 
 impl Edge {
@@ -53,6 +54,7 @@ impl Edge {
             Some(ConsoleAddress::At(address)) => Some(address),
             None => DEFAULT_CONSOLE_LISTEN.parse().ok(),
         };
+        let registry = registry(&mut own)?;
         let access = access(&mut own, options.insecure)?;
         if let Some(unknown) = own.keys().next() {
             return Err(wrong(unknown, "there is no such property").into());
@@ -60,7 +62,7 @@ impl Edge {
         if let Some(listen) = listen {
             access.check(listen).map_err(|error| UsageError(error.to_string()))?;
         }
-        Ok(Self { listen, by_default: named.is_none(), access })
+        Ok(Self { listen, by_default: named.is_none(), access, registry })
     }
 
     /// Takes the port. None when there is no console, or another program has the default port.
@@ -88,12 +90,27 @@ impl Edge {
         let recorder = Recorder::install()?;
         tokio::spawn(recorder.clone().keep_up());
         let address = listener.address();
-        let console = super::of_worker(worker, api, recorder)?;
+        let console = super::of_worker(worker, api, self.registry.as_ref(), recorder)?;
         let server = listener.open(walhouse_server::Console { access: self.access, ..console })?;
         tokio::spawn(service::serve(server, stop));
         tracing::info!(console = %address, "the console is up");
         Ok(())
     }
+}
+
+/// The schema registry of the cluster.
+fn registry(own: &mut BTreeMap<String, String>) -> Result<Option<Registry>> {
+    let (url, user) = (own.remove("registry"), own.remove("registry.user"));
+    let login = match (user, own.remove("registry.password.file")) {
+        (Some(user), Some(file)) => {
+            let text = read_secret(Path::new(&file));
+            let text = text.map_err(|problem| wrong("registry.password.file", &problem.to_string()))?;
+            Some((user, walhouse_postgres::Secret::new(text)))
+        }
+        (None, None) => None,
+        _ => return Err(wrong("registry.user", "and registry.password.file go together").into()),
+    };
+    Ok(url.map(|url| Registry { url: url.trim_end_matches('/').to_owned(), login }))
 }
 
 fn access(own: &mut BTreeMap<String, String>, insecure: bool) -> Result<Access> {
@@ -161,6 +178,8 @@ mod tests {
         assert_eq!(edge.listen, "127.0.0.1:7".parse().ok());
         let off = ConsoleOptions { console: Some(ConsoleAddress::Off), ..none.clone() };
         assert!(take(text, &off).unwrap().listen.is_none());
+        let edge = take("walhouse.console.registry=http://r:8081/", &none).unwrap();
+        assert_eq!(edge.registry.unwrap().url, "http://r:8081");
         let mut rest = walhouse_connect::read_properties("group.id=1\nwalhouse.console.data=false");
         assert!(!Edge::take(&mut rest, &none).unwrap().access.data);
         assert_eq!(rest.keys().collect::<Vec<_>>(), ["group.id"]);
@@ -173,6 +192,7 @@ mod tests {
             ("walhouse.console.listen=here", "neither off nor"),
             ("walhouse.console.allow=all", "is a list of"),
             ("walhouse.console.tls.key=k", "go together"),
+            ("walhouse.console.registry.user=me", "go together"),
             ("walhouse.console.listen=0.0.0.0:9090", "0.0.0.0:9090"),
         ] {
             let error = take(text, &ConsoleOptions::default()).err().unwrap().to_string();

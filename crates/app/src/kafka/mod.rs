@@ -1,9 +1,10 @@
 //! The way through Kafka, as far as ClickHouse is concerned: from the connector's options and the tables of
 //! Postgres to feeds. [`source`] reads the tables, [`feed`] says how each one's messages are read, [`cluster`]
-//! looks at the topics.
+//! looks at the topics, [`sight`] watches it all for the console.
 
 mod cluster;
 mod feed;
+mod sight;
 mod source;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use crate::wiring;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use feed::{Prepared, prepare};
-pub(crate) use source::Source;
+pub(crate) use sight::Sight;
+pub(crate) use source::{DEFAULT_SLOT, Source};
 
 /// A version of ClickHouse that is known to have the setting which follows; an older one may refuse it.
 const RESCHEDULES_SINCE: u32 = 26;

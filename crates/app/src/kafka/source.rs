@@ -13,7 +13,7 @@ use super::{Way, refused};
 const BUDGET_BYTES: usize = 64 << 20;
 
 /// A connector's own default.
-const DEFAULT_SLOT: &str = "debezium";
+pub(crate) const DEFAULT_SLOT: &str = "debezium";
 const DEFAULT_PUBLICATION: &str = "dbz_publication";
 
 /// Postgres, with the connector's slot and publication in place of our own.

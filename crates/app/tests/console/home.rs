@@ -47,6 +47,11 @@ impl Home {
         self.house.ready(READY).await.unwrap();
     }
 
+    /// As somebody would who has no business there.
+    pub(crate) async fn execute_in_clickhouse(&self, sql: &str) {
+        clickhouse::Client::default().with_url(self.house.clickhouse_url()).query(sql).execute().await.unwrap();
+    }
+
     /// Waits until so many rows of a table are copied.
     pub(crate) async fn copied(&self, table: &str, rows: u64) {
         let deadline = Instant::now() + READY;

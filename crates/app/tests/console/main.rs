@@ -6,7 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere; clippy knows only test functions")]
 
 mod browser;
+mod crowd;
 mod home;
+mod kafka;
 mod live;
+mod registry;
 mod states;
 mod worker;

@@ -16,6 +16,7 @@ use walhouse_lab::postgres::Server;
 
 use crate::browser::browse;
 use crate::home::READY;
+use crate::registry::{self, Registry};
 
 /// How often a state that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,6 +28,7 @@ pub(crate) struct WorkerHome {
     pub(crate) server: Server,
     pub(crate) broker: &'static Broker,
     pub(crate) console: SocketAddr,
+    pub(crate) registry: Registry,
     rest: SocketAddr,
     folder: tempfile::TempDir,
     child: Child,
@@ -40,10 +42,12 @@ impl WorkerHome {
         client.batch_execute(TABLE).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (console, rest) = (free(), free());
-        let child = start(folder.path(), broker, console, rest);
-        let home = Self { server, broker, console, rest, folder, child };
+        let registry = Registry::start().await;
+        let child = start(folder.path(), broker, console, rest, &registry);
+        let home = Self { server, broker, console, registry, rest, folder, child };
         home.until("the console", async || home.get("/health").await.is_some_and(|(code, _)| code == 200)).await;
         home.fill().await;
+        registry::fill(home.broker).await;
         home
     }
 
@@ -143,10 +147,15 @@ const TABLE: &str = "CREATE TABLE orders (id int PRIMARY KEY, state text, amount
 const CHANGES: &str = "UPDATE orders SET state = 'paid', amount = 99.5 WHERE id = 1;
                        DELETE FROM orders WHERE id = 20; INSERT INTO orders VALUES (21, 'new', 7, NULL)";
 
-fn start(folder: &Path, broker: &Broker, console: SocketAddr, rest: SocketAddr) -> Child {
+fn start(folder: &Path, broker: &Broker, console: SocketAddr, rest: SocketAddr, registry: &Registry) -> Child {
     let mut text = format!("bootstrap.servers={}\ngroup.id=console\n", broker.bootstrap());
     text.push_str("offset.storage.partitions=1\nstatus.storage.partitions=1\n");
     text.push_str("walhouse.console.allow=topics.create,topics.delete\n");
+    let password = folder.join("registry.password");
+    std::fs::write(&password, registry::PASSWORD).unwrap();
+    text.push_str(&format!("walhouse.console.registry=http://{}\n", registry.address));
+    text.push_str(&format!("walhouse.console.registry.user={}\n", registry::USER));
+    text.push_str(&format!("walhouse.console.registry.password.file={}\n", password.display()));
     std::fs::write(folder.join("worker.properties"), text).unwrap();
     let log = File::create(folder.join("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_walhouse"));
@@ -163,7 +172,7 @@ fn free() -> SocketAddr {
 }
 
 /// None while nobody answers.
-async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let length = body.len();
     let request = format!(
@@ -180,6 +189,7 @@ async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Optio
 async fn connectors_and_topics_of_a_worker_are_seen_and_managed() {
     let home = WorkerHome::start().await;
     answers_as_kafdrop_does(&home).await;
+    registry::is_read(&home, &home.registry).await;
     browse("worker", &home.url(), async |verb: &str| match verb {
         "change" => home.change().await,
         other => panic!("{other} is not known"),

@@ -1,5 +1,5 @@
 // A server that answers like a walhouse with many tables: for work on the page, and for what is slow to bring about.
-// usage: node tests/fake.mjs PORT [live|copying|broken|warning] [TABLES]
+// usage: node tests/fake.mjs PORT [live|copying|broken|warning|kafka] [TABLES]
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -45,13 +45,17 @@ function overview(at) {
     copying: { ...good, level: "busy", sentence: "copying, 42 % done, about 3 min left" },
     broken: { level: "bad", sentence: "waiting for ClickHouse, attempt 7; nothing is lost, it goes on by itself", cause: "could not insert into sales: connection refused (os error 111)", advice: "see that ClickHouse runs, can be reached from here and has room on its disk", since_ms: at - 95_000 },
     warning: { ...good, level: "warning", sentence: "live, 0.2 s behind, but 11 of 1000 tables stopped", cause: `public.product: the type of column "amount" changed from integer to text`, advice: "copy it again: walhouse resync public.product" },
-  }[state];
+  }[state === "kafka" ? "live" : state];
+  const kafka = state === "kafka" ? [{ kind: "kafka", name: "127.0.0.1:9092", level: "good" }] : [];
+  const into = state === "kafka" ? [{ rows_per_second: rows, bytes_per_second: rows * 180, lag_bytes: 0, lag_seconds: 0, latency: null }] : [];
+  const read = state === "kafka" ? { bytes_per_second: null, lag_bytes: 0, lag_messages: 12 } : {};
   return {
     at_ms: at, slot: "walhouse", state: broken ? "waiting" : state === "copying" ? "copying" : "live", health,
-    stages: [{ kind: "postgres", name: "shop at 127.0.0.1:5432", level: "good" }, { kind: "walhouse", name: "0.1.0", level: state === "copying" ? "busy" : "good" }, { kind: "clickhouse", name: "default at 127.0.0.1:8123", level: broken ? "bad" : "good" }],
+    stages: [{ kind: "postgres", name: "shop at 127.0.0.1:5432", level: "good" }, { kind: "walhouse", name: "0.1.0", level: state === "copying" ? "busy" : "good" }, ...kafka, { kind: "clickhouse", name: "default at 127.0.0.1:8123", level: broken ? "bad" : "good" }],
     arrows: [
       { rows_per_second: rows, bytes_per_second: rows * 180, lag_bytes: 0, lag_seconds: 0, latency: latency && { ...latency, p50_ms: latency.p50_ms / 4, p99_ms: latency.p99_ms / 4 } },
-      { rows_per_second: broken ? 0 : rows, bytes_per_second: broken ? 0 : rows * 180, lag_bytes: broken ? 52_000_000 : 12_000, lag_seconds: broken ? 95 : 0.1, latency },
+      ...into,
+      { rows_per_second: broken ? 0 : rows, bytes_per_second: broken ? 0 : rows * 180, lag_bytes: broken ? 52_000_000 : 12_000, lag_seconds: broken ? 95 : 0.1, latency, ...read },
     ],
     wal: { retained_bytes: broken ? 3.2e9 : 2.1e7, growth_bytes_per_second: broken ? 4e5 : 0, limit_bytes: 10 * 1024 ** 3, limit: "max_slot_wal_keep_size", full_in_seconds: broken ? 18_700 : null, sentence: broken ? "at this rate the limit of 10 GiB is reached in 5 h 11 min" : "far from its limit of 10 GiB" },
     tables: { total: Number(tableCount), live: state === "copying" ? 333 : state === "warning" ? Number(tableCount) - 11 : Number(tableCount), copying: state === "copying" ? 333 : 0, pending: state === "copying" ? 334 : 0, stopped: state === "warning" ? 11 : 0, paused: 0 },
@@ -70,7 +74,9 @@ function point(at) {
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://x");
   const json = (value) => { response.writeHead(200, { "content-type": "application/json" }); response.end(JSON.stringify(value)); };
-  if (url.pathname === "/api/events") {
+  if (url.pathname === "/api/session") {
+    json({ login: "none", csrf: "x", version: "0.1.0", features: { pipeline: true, commands: true, data: true, changes: true, query: true, verify: true, topics: state === "kafka", connectors: state === "kafka" } });
+  } else if (url.pathname === "/api/events") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     const event = (name, data) => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
     event("overview", overview(Date.now()));

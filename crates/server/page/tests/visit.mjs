@@ -1,7 +1,7 @@
 // A browser on a visit: pages that are watched for complaints, pictures, the check for accessibility.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -10,6 +10,10 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const EXECUTABLE = process.env.WALHOUSE_TEST_CHROMIUM ?? "/usr/bin/chromium";
 /** How long a state may take to show on a busy machine. */
 const PATIENCE_MS = 60_000;
+
+/** The first look is there within this time. */
+const FIRST_LOOK_MS = 1000;
+const LOADS = 3;
 
 export const DESK = { width: 1280, height: 860 };
 export const PHONE = { width: 390, height: 844 };
@@ -61,6 +65,19 @@ export class Visit {
     await this.page.screenshot({ path: join(this.folder, `${this.name}-${name}.png`) });
   }
 
+  /** A picture for others to see: smaller than a test's. */
+  async picture(name) {
+    this.encoder ??= await (await this.browser.newContext()).newPage();
+    const png = await this.page.screenshot();
+    const webp = await this.encoder.evaluate(webpOf, png.toString("base64"));
+    await writeFile(join(this.folder, `${name}.webp`), Buffer.from(webp, "base64"));
+  }
+
+  /** What the console says it can do. */
+  async features() {
+    return this.page.evaluate(async () => (await (await fetch("api/session")).json()).features);
+  }
+
   /** No violation of any rule that axe knows, and nothing that sticks out at the side. */
   async accessible(what) {
     const { page } = this;
@@ -101,4 +118,28 @@ export class Visit {
     await this.browser.close();
     return this.complaints;
   }
+}
+
+/** From the address to the state in words; the best of a few, since other tests run on the same cores. */
+export async function firstLook(visit) {
+  const times = [];
+  for (let load = 0; load < LOADS; load += 1) {
+    const page = await visit.open();
+    await page.locator(".state-sentence").waitFor();
+    times.push(await page.evaluate(() => performance.now()));
+    await page.context().close();
+  }
+  console.error(`first look: ${times.map((time) => `${Math.round(time)} ms`).join(", ")}`);
+  assert.ok(Math.min(...times) < FIRST_LOOK_MS, `the overview took ${times} ms`);
+}
+
+/** Runs in a browser, which can write what Node cannot. */
+async function webpOf(png) {
+  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.9 });
+  const webp = new Uint8Array(await blob.arrayBuffer());
+  return btoa(webp.reduce((text, byte) => text + String.fromCharCode(byte), ""));
 }

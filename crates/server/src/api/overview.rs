@@ -116,10 +116,12 @@ impl Stage {
 pub struct Arrow {
     /// Rows in the last second.
     pub rows_per_second: f64,
-    /// Bytes of their values in the last second.
-    pub bytes_per_second: f64,
+    /// Bytes of their values in the last second; null where nobody counts them.
+    pub bytes_per_second: Option<f64>,
     /// Log that has not passed this arrow, in bytes.
     pub lag_bytes: u64,
+    /// Messages that have not passed this arrow, where it leads out of a broker.
+    pub lag_messages: Option<u64>,
     /// Age of the oldest change that is waiting before this arrow, in seconds; 0 when none is.
     pub lag_seconds: f64,
     /// Time from a change's commit to its having passed, over the last 30 to 60 s; null without changes.

@@ -34,6 +34,8 @@ pub(super) fn health(status: &Status, wal: &Wal, copy: Option<&Progress>) -> Hea
             let end = match domain.as_str() {
                 "source" => "Postgres",
                 "target" => "ClickHouse",
+                "broker" => "Kafka",
+                "worker" => "the Connect worker",
                 _ => "walhouse itself",
             };
             Health {
@@ -55,6 +57,8 @@ pub(super) fn health(status: &Status, wal: &Wal, copy: Option<&Progress>) -> Hea
 fn waiting_advice(domain: &str) -> Option<&'static str> {
     match domain {
         "source" => Some("see that Postgres runs and can be reached from here"),
+        "broker" => Some("see that Kafka runs and can be reached from here"),
+        "worker" => Some("see that the Connect worker runs and can be reached from here"),
         "target" => Some("see that ClickHouse runs, can be reached from here and has room on its disk"),
         _ => None,
     }

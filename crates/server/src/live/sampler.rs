@@ -98,8 +98,8 @@ impl Sampler {
             _ => None,
         };
         let level = |kind: StageKind| match (kind, trouble) {
-            (StageKind::Postgres, Some("source")) | (StageKind::Walhouse, Some("internal")) => Level::Bad,
-            (StageKind::Kafka | StageKind::Clickhouse, Some("target")) => Level::Bad,
+            (StageKind::Postgres, Some("source")) | (StageKind::Walhouse, Some("internal" | "worker")) => Level::Bad,
+            (StageKind::Kafka, Some("broker")) | (StageKind::Clickhouse, Some("target")) => Level::Bad,
             _ if matches!(status.state, PipelineState::Starting) => Level::Busy,
             (StageKind::Walhouse, _) if matches!(status.state, PipelineState::Failed { .. }) => Level::Bad,
             _ => Level::Good,
@@ -107,8 +107,8 @@ impl Sampler {
         self.stages.iter().map(|stage| Stage { level: level(stage.kind), ..stage.clone() }).collect()
     }
 
-    /// The first arrow is what comes from the source, the last one what the target has; with a
-    /// broker between, what is behind it is not ours to see, and its arrow is that of the broker.
+    /// The first arrow is what comes from the source, the last one what the target has. Into a broker goes what
+    /// came from the source.
     fn arrows(&mut self, status: &Status, facts: &Facts, now_ms: i64) -> Vec<Arrow> {
         let (then, before) = self.traffic.replace((now_ms, status.traffic)).unwrap_or((now_ms, status.traffic));
         let seconds = (now_ms - then).max(1) as f64 / 1000.0;
@@ -118,23 +118,28 @@ impl Sampler {
         // While everything is copied, nothing of the log was asked for yet.
         let unread = if status.received == Lsn::ZERO { 0 } else { current.bytes_since(status.received) };
         let usual = status.commit_to_received.map_or(0.0, |latency| latency.p50_ms / 1000.0);
-        let arriving = Arrow {
+        let flow = Arrow {
             rows_per_second: rate(before.rows_received, after.rows_received),
-            bytes_per_second: rate(before.bytes_received, after.bytes_received),
+            bytes_per_second: Some(rate(before.bytes_received, after.bytes_received)),
+            ..Arrow::default()
+        };
+        let arriving = Arrow {
             lag_bytes: unread,
             lag_seconds: if unread > 0 { usual } else { 0.0 },
             latency: status.commit_to_received.map(latency),
+            ..flow.clone()
         };
         let leaving = Arrow {
             rows_per_second: rate(before.rows_durable, after.rows_durable),
-            bytes_per_second: rate(before.bytes_durable, after.bytes_durable),
+            bytes_per_second: status.waiting.is_none().then(|| rate(before.bytes_durable, after.bytes_durable)),
             lag_bytes: status.received.bytes_since(status.durable),
+            lag_messages: status.waiting,
             lag_seconds: status.lag_seconds,
             latency: status.commit_to_visible.map(latency),
         };
-        let arrows = self.stages.len().saturating_sub(1);
-        let leaving = std::iter::repeat_n(leaving, arrows.saturating_sub(1));
-        std::iter::once(arriving).chain(leaving).take(arrows).collect()
+        let between = self.stages.len().saturating_sub(3);
+        let arrows = std::iter::once(arriving).chain(std::iter::repeat_n(flow, between)).chain([leaving]);
+        arrows.take(self.stages.len().saturating_sub(1)).collect()
     }
 }
 
@@ -275,11 +280,36 @@ mod tests {
         let frame = sampler.sample(&status, &Facts::default(), 2_000);
         let rates: Vec<_> =
             frame.overview.arrows.iter().map(|arrow| (arrow.rows_per_second, arrow.bytes_per_second)).collect();
-        assert_eq!(rates, [(150.0, 3_000.0), (100.0, 2_000.0)]);
+        assert_eq!(rates, [(150.0, Some(3_000.0)), (100.0, Some(2_000.0))]);
         let progress = frame.tables.first().unwrap().progress.unwrap();
         assert_eq!((progress.fraction, progress.rows_per_second, progress.seconds_left), (0.2, 100.0, Some(8.0)));
         assert_eq!(frame.overview.copy, Some(progress));
         assert_eq!(frame.overview.health.sentence, "copying, 20 % done, about 8.0 s left");
+    }
+
+    #[test]
+    fn what_waits_in_a_broker_waits_before_the_last_arrow() {
+        let mut stages = stages();
+        stages.insert(2, Stage::new(StageKind::Kafka, "kafka:9092"));
+        let mut sampler = Sampler::new(stages);
+        let mut status = status(PipelineState::Live, vec![]);
+        sampler.sample(&status, &Facts::default(), 0);
+        status.traffic = Traffic { rows_received: 300, bytes_received: 6_000, rows_durable: 200, bytes_durable: 0 };
+        status.waiting = Some(100);
+        let arrows = sampler.sample(&status, &Facts::default(), 1_000).overview.arrows;
+        let seen: Vec<_> =
+            arrows.iter().map(|arrow| (arrow.rows_per_second, arrow.bytes_per_second, arrow.lag_messages)).collect();
+        assert_eq!(seen, [(300.0, Some(6_000.0), None), (300.0, Some(6_000.0), None), (200.0, None, Some(100))]);
+        status.state = PipelineState::Waiting {
+            domain: "broker".to_owned(),
+            error: "cannot reach Kafka".to_owned(),
+            since_ms: 5,
+            attempt: 2,
+        };
+        let overview = sampler.sample(&status, &Facts::default(), 2_000).overview;
+        let bad = overview.stages.iter().filter(|stage| stage.level == Level::Bad).map(|stage| stage.kind);
+        assert_eq!(bad.collect::<Vec<_>>(), [StageKind::Kafka]);
+        assert!(overview.health.sentence.starts_with("waiting for Kafka"), "{}", overview.health.sentence);
     }
 
     #[test]

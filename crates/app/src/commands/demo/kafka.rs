@@ -4,6 +4,7 @@
 //! What its users did by hand, in their order: post the connector, make the tables, import what was there before. The
 //! commands that do it are the ones that anybody runs.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,11 @@ use walhouse_lab::verify;
 use super::finale::Finale;
 use super::source::Source;
 use super::{addresses, live, seed_of_this_run};
-use crate::cli::Demo;
+use crate::cli::{ConsoleOptions, Demo};
 use crate::commands::{import, kafka_tables};
 use crate::config::Config;
 use crate::kafka::Way;
-use crate::{terminal, wiring};
+use crate::{service, terminal, wiring};
 
 /// The connector's name, prefix and slot, as the sample workload's users have them.
 const CONNECTOR: &str = "rembo-db-connector";
@@ -42,6 +43,8 @@ struct House {
     worker: Connect,
     engine: Option<walhouse_chdb::Engine>,
     config: Config,
+    console: Option<SocketAddr>,
+    edges: CancellationToken,
 }
 
 /// None when it was stopped before there was anything to compare; else also whether the sample query agreed.
@@ -59,7 +62,8 @@ pub(super) async fn play(
         house = building => house?,
     };
     let played = show(options, folder, source, &house, stop).await;
-    let House { broker, worker, engine, .. } = house;
+    let House { broker, worker, engine, edges, .. } = house;
+    edges.cancel();
     end(worker, engine, broker).await;
     played.map(Some)
 }
@@ -80,13 +84,16 @@ async fn build(folder: &Path, source: &Source) -> Result<House> {
     post(&worker, &file).await?;
     terminal::line(&format!("posted {} to {}/connectors", file.display(), worker.url()));
     wait_until_streaming(&worker, source.url()).await?;
-    let more = format!("[kafka]\nbootstrap = {:?}\nconnector = \"pg-src.json\"\n", broker.bootstrap());
+    let (bootstrap, connect) = (broker.bootstrap(), worker.url());
+    let more = format!("[kafka]\nbootstrap = {bootstrap:?}\nconnector = \"pg-src.json\"\nconnect = {connect:?}\n");
     let config = Config::load(&source.configure(folder, "", &more)?)?;
     let engine = wiring::engine_if_needed(&config).await?;
     let way = Way::new(config.clone())?;
     kafka_tables::apply(&way).await?;
-    import::run(&way, false).await?;
-    Ok(House { broker, worker, engine, config })
+    import::run(&way, false, false).await?;
+    let edges = CancellationToken::new();
+    let console = service::watch_kafka(&way, &ConsoleOptions::default(), edges.clone()).await?;
+    Ok(House { broker, worker, engine, config, console, edges })
 }
 
 /// The connector as its users post it, but for the database.
@@ -192,13 +199,15 @@ async fn show(
     let (postgres, target) = (source.url(), &house.config.clickhouse.url);
     let bootstrap = house.broker.bootstrap();
     let more = [("kafka", bootstrap.clone()), ("connect", house.worker.url())];
-    addresses::write(folder, postgres, target, None, &more)?;
+    addresses::write(folder, postgres, target, house.console, &more)?;
+    let console = live::shown(house.console);
     terminal::line(&format!(
         "\nwhat was there is imported; changes flow live\n\
          \x20 Postgres    {postgres}\n\
          \x20 Kafka       {bootstrap}\n\
          \x20 Connect     {}/connectors\n\
          \x20 ClickHouse  {target}\n\
+         \x20 console     {console}\n\
          watch: walhouse watch '{PREFIX}.public.*' --bootstrap {bootstrap}\n\
          sell:  walhouse rembo sell --postgres '{postgres}'\n\n\
          Employees sales performance (the sample query's first rows), as ClickHouse answers:",

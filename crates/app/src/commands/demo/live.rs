@@ -39,7 +39,7 @@ pub(super) async fn wait_for_end(service: &Service) {
 
 /// What runs where, and what to try.
 pub(super) fn banner(postgres: &str, clickhouse: &str, console: Option<SocketAddr>) -> String {
-    let console = console.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
+    let console = shown(console);
     format!(
         "\neverything is copied; changes flow live\n\
          \x20 Postgres    {postgres}\n\
@@ -49,6 +49,11 @@ pub(super) fn banner(postgres: &str, clickhouse: &str, console: Option<SocketAdd
          sell:  walhouse rembo sell --postgres '{postgres}'\n\n\
          Employees sales performance (the sample query's first rows), as ClickHouse answers:"
     )
+}
+
+/// The console's address, as the banner has it.
+pub(super) fn shown(console: Option<SocketAddr>) -> String {
+    console.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))
 }
 
 /// The sample query's answer as a table.

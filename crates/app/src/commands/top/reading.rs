@@ -48,7 +48,7 @@ pub(super) struct Stage {
 #[serde(default)]
 pub(super) struct Arrow {
     pub(super) rows_per_second: f64,
-    pub(super) bytes_per_second: f64,
+    pub(super) bytes_per_second: Option<f64>,
     pub(super) lag_bytes: u64,
     pub(super) lag_seconds: f64,
     pub(super) latency: Option<Latency>,

@@ -82,7 +82,8 @@ fn draw_pipe(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
         };
         spans.push(Span::styled(format!("[{kind} {}]", stage.name), Style::new().fg(color(&stage.level))));
         if let Some(arrow) = overview.arrows.get(index) {
-            let rate = format!(" --{} rows/s, {}/s--> ", count(arrow.rows_per_second), bytes(arrow.bytes_per_second));
+            let of_bytes = arrow.bytes_per_second.map_or_else(String::new, |rate| format!(", {}/s", bytes(rate)));
+            let rate = format!(" --{} rows/s{of_bytes}--> ", count(arrow.rows_per_second));
             spans.push(Span::raw(rate));
         }
     }

@@ -92,24 +92,24 @@ function WalGauge({ overview }: { overview: Overview }) {
 
 function Flow({ arrow, from, to }: { arrow: Arrow; from: Stage; to: Stage | undefined }) {
   const flows = arrow.rows_per_second > 0;
-  const behind = arrow.lag_bytes > 0 || arrow.lag_seconds > 0;
+  const behind = arrow.lag_bytes > 0 || arrow.lag_seconds > 0 || (arrow.lag_messages ?? 0) > 0;
   const blocked = to?.level === "bad" || from.level === "bad";
   return (
     <div class={`flow ${flows ? "flows" : ""} ${blocked ? "blocked" : ""}`}>
       <div class="flow-top num">
         <b>{rate(arrow.rows_per_second, "rows")}</b>
-        <span class="muted">{rate0(arrow.bytes_per_second)}</span>
+        {arrow.bytes_per_second != null && <span class="muted">{bytes(arrow.bytes_per_second)}/s</span>}
       </div>
       <div class="flow-line" aria-hidden="true">
         <i />
       </div>
       <div class="flow-bottom num">
         <span class={behind ? "" : "muted"}>
-          {behind ? `${bytes(arrow.lag_bytes)} waiting${arrow.lag_seconds > 0 ? `, ${duration(arrow.lag_seconds)}` : ""}` : "nothing waiting"}
+          {behind ? waiting(arrow) : "nothing waiting"}
         </span>
         {arrow.latency && (
           <span class="muted" title="from the commit in Postgres, over the last minute">
-            p50 {millis(arrow.latency.p50_ms)} · p99 {millis(arrow.latency.p99_ms)}
+            <span class="nowrap">p50 {millis(arrow.latency.p50_ms)}</span> <span class="nowrap">p99 {millis(arrow.latency.p99_ms)}</span>
           </span>
         )}
       </div>
@@ -117,6 +117,8 @@ function Flow({ arrow, from, to }: { arrow: Arrow; from: Stage; to: Stage | unde
   );
 }
 
-function rate0(value: number): string {
-  return `${bytes(value)}/s`;
+/** What has not passed: messages of a broker, or bytes of the log. */
+function waiting(arrow: Arrow): string {
+  const what = arrow.lag_messages != null ? `${count(arrow.lag_messages)} messages` : bytes(arrow.lag_bytes);
+  return `${what} waiting${arrow.lag_seconds > 0 ? `, ${duration(arrow.lag_seconds)}` : ""}`;
 }
