@@ -19,8 +19,12 @@ const PICTURES: &str = "docs/images";
 /// A first start fetches the engine, and a broker from Maven Central.
 const STARTED: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(200);
-/// Changes a second: enough for every table to be seen changing.
-const RATE: &str = "40";
+/// Rows of the workload: enough for charts, and soon there.
+const SEED: [&str; 4] = ["--customers", "20000", "--sales", "40000"];
+/// What is shown: a demo with so many changes a second and these flags, by this scenario of the page's tests. The
+/// comparison is of a source that stands still, since what is under way counts as a difference.
+const SCENES: [(&str, &[&str], &str); 3] =
+    [("40", &[], "pictures"), ("40", &["--kafka"], "pictures"), ("0", &[], "equal")];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -37,20 +41,20 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let program = build::walhouse(options.debug)?;
     page::install()?;
-    for more in [&[][..], &["--kafka"][..]] {
-        let demo = Demo::start(&program, more)?;
-        sleep(Duration::from_secs(options.warm));
-        take(&demo.console)?;
+    for (rate, more, scenario) in SCENES {
+        let demo = Demo::start(&program, rate, more)?;
+        sleep(Duration::from_secs(if rate == "0" { 0 } else { options.warm }));
+        take(scenario, &demo.console)?;
         demo.end()?;
     }
     Ok(())
 }
 
-fn take(console: &str) -> Result<()> {
+fn take(scenario: &str, console: &str) -> Result<()> {
     let folder = workspace().join(PICTURES);
     let mut command = Command::new("node");
     // Nobody answers what the scenario asks for: it asks for nothing.
-    command.args(["tests/run.mjs", "pictures", console]).arg(&folder).current_dir(page::folder());
+    command.args(["tests/run.mjs", scenario, console]).arg(&folder).current_dir(page::folder());
     let status = command.stdin(Stdio::null()).status().context("running node")?;
     if !status.success() {
         bail!("the pictures of {console} were not taken: node ended with {status}");
@@ -66,11 +70,11 @@ struct Demo {
 }
 
 impl Demo {
-    fn start(program: &Path, more: &[&str]) -> Result<Self> {
+    fn start(program: &Path, rate: &str, more: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for the demo")?;
         let log = fs::File::create(folder.path().join("demo.log")).context("making the demo's log")?;
         let mut command = Command::new(program);
-        command.args(["demo", "--rate", RATE, "--dir"]).arg(folder.path()).args(more);
+        command.args(["demo", "--rate", rate]).args(SEED).arg("--dir").arg(folder.path()).args(more);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("running {}", program.display()))?;
         let mut demo = Self { child, console: String::new(), folder };

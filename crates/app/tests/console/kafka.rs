@@ -104,7 +104,7 @@ async fn the_kafka_demo_shows_its_pipe_and_all_that_is_in_it() {
     let p50 = visible["arrows"][2]["latency"]["p50_ms"].as_f64().unwrap();
     assert!(p50 > 0.0 && p50 < 60_000.0, "{p50} ms");
     let topics = demo.get("/api/topics").await.to_string();
-    assert!(topics.contains("rembo.public.sales") && topics.contains("connect-configs"), "{topics}");
+    assert!(topics.contains("rembo.public.sales") && topics.contains("connect_configs"), "{topics}");
     let connectors = demo.get("/api/connectors").await.to_string();
     assert!(connectors.contains("rembo-db-connector") && connectors.contains("RUNNING"), "{connectors}");
     let table = demo.get("/api/tables/public/sales").await;

@@ -16,6 +16,8 @@ const FIRST_LOOK_MS = 1000;
 const LOADS = 3;
 
 export const DESK = { width: 1280, height: 860 };
+/** Of the README. */
+export const PICTURE = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 export class Visit {

@@ -27,7 +27,7 @@ use topics::Topics;
 /// Between two looks; a sale that came in between is seen this much late.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause is at least so many times what the look took.
-const REST: u32 = 4;
+const REST: u32 = 1;
 /// Looks at the ends of topics that are remembered, to tell how old is what waits.
 const ENDS_KEPT: usize = 4096;
 

@@ -6,6 +6,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 
 export interface Column<Row> {
   key: string;
+  /** It only takes the room that is left, and says nothing. */
+  filler?: boolean;
   title: string;
   /** More about it, such as its type. */
   hint?: string;
@@ -200,6 +202,7 @@ function Head<Row>(props: { column: Column<Row>; order: Order | undefined; onOrd
   const current = order?.key === column.key;
   const direction = current ? (order?.down ? "descending" : "ascending") : undefined;
   const side = column.right ? "right" : undefined;
+  if (column.filler) return <td />;
   if (!column.sort) {
     return (
       <th scope="col" class={side}>

@@ -55,7 +55,7 @@ function columnsOf(result: Rows): Column<Indexed>[] {
       },
     };
   });
-  return [...own, { key: "rest", title: " ", cell: () => null }];
+  return [...own, { key: "rest", title: "", filler: true, cell: () => null }];
 }
 
 function Cell({ value }: { value: unknown }) {

@@ -1,14 +1,17 @@
 // Pictures for the README: each page of a living demo, in light and in the dark. Those that a console has are taken.
 
-const SIZE = { width: 1280, height: 800 };
-const SQL = `SELECT toStartOfMonth(order_date) AS month, count() AS orders, sum(order_quantity) AS pieces
+import { PICTURE } from "../visit.mjs";
+
+// The load of the demo is all of this month: it would dwarf the others.
+const SQL = `SELECT toStartOfMonth(order_date) AS month, sum(order_quantity) AS pieces, count() AS orders
 FROM view_sales_last_rec
+WHERE order_date < toStartOfMonth(now())
 GROUP BY month
 ORDER BY month`;
 
 export default async function run(visit) {
   for (const scheme of ["light", "dark"]) {
-    const page = await visit.open("", { size: SIZE, scheme });
+    const page = await visit.open("", { size: PICTURE, scheme });
     const has = await visit.features();
     const take = (name) => visit.picture(`${name}-${scheme}`);
     await visit.sees(/^Live/);
@@ -33,10 +36,6 @@ async function pipeline(visit, take) {
   await visit.press("Chart");
   await page.locator(".drawn canvas").waitFor();
   await take("query");
-  await visit.go("verify");
-  await page.getByRole("button", { name: /^Compare all/ }).click();
-  await visit.sees(/Every row equal|differ/);
-  await take("verify");
 }
 
 async function cluster(visit, take) {

@@ -20,6 +20,7 @@ export function Answer({ run }: { run: Run }) {
   const chart = reply && drawable(reply);
   return (
     <section class="panel result" aria-label="Answer" aria-busy={running}>
+      <h2 class="sr">Answer</h2>
       <header>
         <div class="row wrap grow num" role="status">
           {running ? <Running since={run.since} /> : reply ? <Summary reply={reply} /> : <span class="muted">{error ? "No answer" : "No answer yet"}</span>}

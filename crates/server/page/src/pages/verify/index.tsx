@@ -92,7 +92,9 @@ function Headline({ job }: { job: VerifyJob }) {
   if (job.state === "cancelled") return <Notice tone="warn" title={`Cancelled after ${took}, ${count(done)} of ${plural(job.tables.length, "table")} done`} />;
   const when = `${ago(job.ended_ms, now.value)}, in ${took}`;
   if (job.equal) {
-    return <Notice tone="ok" title={`Every row equal: ${plural(rows, "row")} of ${plural(job.tables.length, "table")}`}>compared {when}</Notice>;
+    return <Notice tone="ok" title={`Every row equal: ${plural(rows, "row")} of ${plural(job.tables.length, "table")}`}>
+        <div>compared {when}</div>
+      </Notice>;
   }
   return (
     <Notice tone="bad" title={`${plural(different.length, "table")} of ${job.tables.length} differ`}>
