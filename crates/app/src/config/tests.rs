@@ -48,7 +48,9 @@ fn the_default_file_comments_only_real_keys() {
     let folder = tempfile::tempdir().unwrap();
     let secrets =
         ["postgres.password", "clickhouse.password", "engine.password", "reader.password", "console.password"];
-    for file in secrets.into_iter().chain(["ca.pem", "console.token", "console.crt", "console.key"]) {
+    for file in
+        secrets.into_iter().chain(["ca.pem", "console.token", "console.crt", "console.key", "registry.password"])
+    {
         std::fs::write(folder.path().join(file), "secret\n").unwrap();
     }
     std::fs::write(folder.path().join("pg-src.json"), r#"{"name": "c", "config": {"topic.prefix": "x"}}"#).unwrap();
@@ -68,6 +70,9 @@ fn the_default_file_comments_only_real_keys() {
     let kafka = config.kafka.unwrap();
     assert_eq!((kafka.name.as_deref(), kafka.client.0.len()), (Some("c"), 1));
     assert_eq!(kafka.connector.0.get("topic.prefix").map(String::as_str), Some("shop"));
+    assert_eq!(kafka.connect.as_deref(), Some("https://localhost:8083"));
+    let registry = kafka.registry.unwrap();
+    assert_eq!((registry.url.as_str(), registry.login.unwrap().0.as_str()), ("https://localhost:8081", "walhouse"));
     let employee = config.clickhouse.tables.get(&TableName::new("public", "employee")).unwrap();
     assert_eq!(employee.name.as_deref(), Some("staff"));
     assert_eq!(employee.history, Some(false));
@@ -108,6 +113,14 @@ fn an_error_names_the_line_and_the_key() {
         ("[kafka]\nbootstrap = \"h:1\"", ":4: [kafka] needs topic_prefix"),
         ("[kafka]\nbootstrap = \"h:1\"\nconnector = \"none.json\"", ":5: [kafka] connector /etc/walhouse/none.json"),
         ("[kafka]\nbootstrap = \"h:1\"\nconnector = { a = [] }", ":5: [kafka] connector: quote the name of option"),
+        (
+            "[kafka]\nbootstrap = \"h:1\"\ntopic_prefix = \"t\"\nconnect = \"h:8083\"",
+            ":6: [kafka] connect must be of the form http://",
+        ),
+        (
+            "[kafka]\nbootstrap = \"h:1\"\ntopic_prefix = \"t\"\nregistry_user = \"me\"",
+            ":4: [kafka] registry_user and registry_password_file go together",
+        ),
         ("[tables.employee]", ":3: [tables.\"employee\"] must name one table"),
         ("[tables.\"other.t\"]", ":3: [tables.\"other.t\"] is not among [postgres] tables"),
         ("[tables.\"public.t\"]\nnmae = \"x\"", ":4: unknown field `nmae`"),
