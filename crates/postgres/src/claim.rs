@@ -123,7 +123,10 @@ fn take(endpoint: &Endpoint, slot: &str, other: &mut Connection) -> Result<Claim
     let body = move || {
         if let Err(error) = keep(connection, &shared) {
             shared.lost.store(true, Ordering::Release);
-            tracing::warn!(slot, error = %error, "lost the lock that keeps other processes off the slot");
+            // whoever has given it up no longer relies on it
+            if !shared.released.load(Ordering::Acquire) {
+                tracing::warn!(slot, error = %error, "lost the lock that keeps other processes off the slot");
+            }
         }
     };
     let started = std::thread::Builder::new().name("walhouse-claim".to_owned()).spawn(body);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -101,7 +101,7 @@ impl Running {
     /// Ends it in good order.
     pub(crate) async fn stop(self) -> Result<(), TaskFailure> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(30), self.handle).await.expect("the task does not stop").unwrap()
+        tokio::time::timeout(PATIENCE, self.handle).await.expect("the task does not stop").unwrap()
     }
 
     /// Ends it where it stands: what it knows is lost.
@@ -112,7 +112,7 @@ impl Running {
 
     /// The failure that ends it.
     pub(crate) async fn failure(self) -> TaskFailure {
-        tokio::time::timeout(Duration::from_secs(30), self.handle).await.expect("no failure").unwrap().unwrap_err()
+        tokio::time::timeout(PATIENCE, self.handle).await.expect("no failure").unwrap().unwrap_err()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -124,9 +124,13 @@ impl Running {
     }
 }
 
+/// A machine with other work may take its time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Waits until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    for _ in 0..1500 {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         if condition().await {
             return;
         }

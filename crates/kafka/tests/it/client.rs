@@ -9,7 +9,8 @@ use walhouse_kafka::client::{Admin, Consumer, Error, Log, LogEvent, NewTopic, Pr
 use walhouse_kafka::{Record, RecordHeader, partition};
 use walhouse_lab::kafka::Broker;
 
-const SOON: Duration = Duration::from_secs(20);
+/// A machine with other work may take its time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn properties() -> Properties {
     Properties::new(&Broker::shared().await.unwrap().bootstrap())
@@ -25,7 +26,7 @@ fn topic(name: &str, partitions: i32) -> NewTopic {
 }
 
 async fn next(consumer: &Consumer) -> walhouse_kafka::client::ConsumedRecord {
-    timeout(SOON, consumer.next()).await.unwrap().unwrap()
+    timeout(PATIENCE, consumer.next()).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +50,7 @@ async fn records_lie_in_order_where_java_puts_them() {
         deliveries.push(producer.send(&records).await.unwrap());
     }
     for delivery in deliveries {
-        timeout(SOON, delivery.into_future()).await.unwrap().unwrap();
+        timeout(PATIENCE, delivery.into_future()).await.unwrap().unwrap();
     }
     assert_eq!(producer.pending(), 0);
 
@@ -80,7 +81,7 @@ async fn a_log_is_read_to_its_end_and_followed() {
     assert!(settings["cleanup.policy"].is_own && !settings["retention.ms"].is_own);
 
     let mut log = Log::open(&properties, "log").await.unwrap();
-    assert!(timeout(SOON, log.read_to_end()).await.unwrap().unwrap().is_empty());
+    assert!(timeout(PATIENCE, log.read_to_end()).await.unwrap().unwrap().is_empty());
     let producer = Producer::new(&properties).unwrap();
     for number in 0..20 {
         let value = (number % 3 > 0).then_some("v");
@@ -89,14 +90,14 @@ async fn a_log_is_read_to_its_end_and_followed() {
     }
     let mut seen = 0;
     while seen < 20 {
-        if let LogEvent::Record(record) = timeout(SOON, log.next()).await.unwrap().unwrap() {
+        if let LogEvent::Record(record) = timeout(PATIENCE, log.next()).await.unwrap().unwrap() {
             assert!(record.timestamp.is_some());
             seen += 1;
         }
     }
-    assert_eq!(timeout(SOON, log.next()).await.unwrap().unwrap(), LogEvent::End);
+    assert_eq!(timeout(PATIENCE, log.next()).await.unwrap().unwrap(), LogEvent::End);
     let mut again = Log::open(&properties, "log").await.unwrap();
-    assert_eq!(timeout(SOON, again.read_to_end()).await.unwrap().unwrap().len(), 20);
+    assert_eq!(timeout(PATIENCE, again.read_to_end()).await.unwrap().unwrap().len(), 20);
     let missing = Log::open(&properties, "no-log").await.unwrap_err().to_string();
     assert_eq!(missing, "reading topic no-log: it is not there");
 }
@@ -130,7 +131,7 @@ async fn a_transaction_is_seen_whole_or_not_at_all() {
     assert_eq!(next(&consumer).await.value.unwrap(), "3");
     let fenced = first.commit().await.unwrap_err();
     assert!(matches!(fenced, Error::Fenced { .. }), "{fenced}");
-    let log = timeout(SOON, Log::open(&properties, "tx").await.unwrap().read_to_end()).await.unwrap().unwrap();
+    let log = timeout(PATIENCE, Log::open(&properties, "tx").await.unwrap().read_to_end()).await.unwrap().unwrap();
     assert_eq!(log.len(), 3, "an end behind markers is an end");
 }
 
