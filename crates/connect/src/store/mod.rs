@@ -12,7 +12,7 @@ mod statuses;
 use std::sync::Arc;
 
 use walhouse_kafka::Record;
-use walhouse_kafka::client::{Admin, NewTopic, Producer, Properties};
+use walhouse_kafka::client::{Admin, NewTopic, Placed, Producer, Properties};
 
 use crate::error::{Error, Result};
 use crate::worker::{InternalTopic, Settings};
@@ -67,7 +67,8 @@ async fn ensure(admin: &Admin, topic: &InternalTopic, single: bool) -> Result<()
             Some(replication) => replication,
             None => i32::try_from(admin.brokers().await?.len().min(REPLICATION)).unwrap_or(1),
         };
-        let new = NewTopic::compacted(&topic.name, topic.partitions, replication);
+        let mut new = NewTopic::compacted(&topic.name, topic.partitions, replication);
+        new.settings.extend(topic.settings.clone());
         if admin.create(&new).await? {
             tracing::info!(topic = topic.name, partitions = topic.partitions, replication, "made an internal topic");
         }
@@ -98,8 +99,15 @@ impl Writer {
     where
         T: follower::Apply,
     {
-        let placed = self.producer.put(&self.record(key, value)).await?;
+        let placed = self.send(key, value).await?;
         follower.reached(placed).await
+    }
+
+    /// Writes one record and waits until it is acknowledged.
+    async fn send(&self, key: &str, value: Option<String>) -> Result<Placed> {
+        let placed = self.producer.put(&self.record(key, value)).await;
+        // Whoever asked is told; the others' records are not to fail with this one.
+        placed.inspect_err(|_| self.producer.forgive()).map_err(Into::into)
     }
 
     pub(crate) fn record(&self, key: &str, value: Option<String>) -> Record {

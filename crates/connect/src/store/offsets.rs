@@ -34,13 +34,13 @@ impl Offsets {
             .collect()
     }
 
-    /// Stores an offset under its key, `["NAME",{"server":"PREFIX"}]`, and waits until it is acknowledged and read
-    /// back; none removes it.
+    /// Stores an offset under its key, `["NAME",{"server":"PREFIX"}]`, and waits until it is acknowledged; none
+    /// removes it.
     ///
     /// # Errors
     /// Kafka refused.
     pub async fn put(&self, key: &str, offset: Option<&str>) -> Result<()> {
-        self.writer.put(&self.follower, key, offset.map(str::to_owned)).await
+        self.writer.send(key, offset.map(str::to_owned)).await.map(drop)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct TaskContext {
     pub connector: String,
     /// Its configuration, with variables filled in.
     pub config: BTreeMap<String, String>,
-    /// The worker's configuration: converters, `offset.flush.interval.ms`.
+    /// The worker's configuration: converters, `offset.flush.timeout.ms`.
     pub worker: BTreeMap<String, String>,
     /// Where records go.
     pub output: Arc<dyn Output>,

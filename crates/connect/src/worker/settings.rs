@@ -18,6 +18,10 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8083";
 pub const DEFAULT_GROUP: &str = "1";
 /// Connect's `task.shutdown.graceful.timeout.ms`.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// A segment that is written to is not compacted, and a start reads it: with an offset per acknowledgement not a
+/// gigabyte, the brokers' default, but what they give their own topic of offsets.
+const OFFSET_SEGMENT_BYTES: &str = "104857600";
+
 /// One of the three internal topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalTopic {
@@ -27,6 +31,16 @@ pub struct InternalTopic {
     pub partitions: i32,
     /// Copies, when it has to be made; none for as many as there are brokers, at most three.
     pub replication: Option<i32>,
+    /// Its settings, when it has to be made: what stands behind `offset.storage.` and so on.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl InternalTopic {
+    /// With this setting, unless it has one.
+    fn or_setting(mut self, key: &str, value: &str) -> Self {
+        self.settings.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        self
+    }
 }
 
 /// Everything that a worker is told.
@@ -97,6 +111,7 @@ impl Settings {
                 name: read.text(&format!("{kind}.storage.topic"), name),
                 partitions: read.number(&format!("{kind}.storage.partitions"))?.unwrap_or(partitions),
                 replication: read.number(&format!("{kind}.storage.replication.factor"))?,
+                settings: topic_settings(&all, kind),
             })
         };
         let millis = |key: &str, default: Duration| -> Result<Duration> {
@@ -107,7 +122,7 @@ impl Settings {
             group: read.text("group.id", DEFAULT_GROUP),
             // Connect fixes this one: configurations must be in one order.
             configs: InternalTopic { partitions: 1, ..topic("config", "connect_configs", 1)? },
-            offsets: topic("offset", "connect_offsets", 25)?,
+            offsets: topic("offset", "connect_offsets", 25)?.or_setting("segment.bytes", OFFSET_SEGMENT_BYTES),
             statuses: topic("status", "connect_statuses", 5)?,
             grace: millis("task.shutdown.graceful.timeout.ms", DEFAULT_GRACE)?,
             exactly_once: match read.text("exactly.once.source.support", "disabled").to_ascii_lowercase().as_str() {
@@ -184,6 +199,17 @@ fn invalid(key: &str, problem: &str) -> Error {
     Error::Setting { key: key.to_owned(), problem: problem.to_owned() }
 }
 
+/// What a worker's file says of an internal topic beyond name, size and what it must be.
+fn topic_settings(all: &BTreeMap<String, String>, kind: &str) -> BTreeMap<String, String> {
+    let prefix = format!("{kind}.storage.");
+    let own = |(key, value): (&String, &String)| {
+        let key = key.strip_prefix(&prefix)?;
+        let is_setting = !["topic", "partitions", "replication.factor", "cleanup.policy"].contains(&key);
+        is_setting.then(|| (key.to_owned(), value.clone()))
+    };
+    all.iter().filter_map(own).collect()
+}
+
 fn hostname() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
@@ -235,7 +261,7 @@ mod tests {
     #[test]
     fn connects_own_files_are_understood() {
         let file = "bootstrap.servers=k:9092\ngroup.id=g\nconfig.storage.topic=c\noffset.storage.partitions=3\n\
-            status.storage.replication.factor=2\nlisteners=http://:8084\nrest.advertised.host.name=me\n\
+            status.storage.replication.factor=2\nstatus.storage.segment.ms=7\nlisteners=http://:8084\nrest.advertised.host.name=me\n\
             exactly.once.source.support=ENABLED\nplugin.path=/x\nrebalance.timeout.ms=1\nsecurity.protocol=SSL\n\
             producer.linger.ms=7\nadmin.x=1\n";
         let settings = Settings::parse(file).unwrap();
@@ -244,6 +270,8 @@ mod tests {
         assert_eq!((settings.configs.name.as_str(), settings.configs.partitions), ("c", 1));
         assert_eq!((settings.offsets.name.as_str(), settings.offsets.partitions), ("connect_offsets", 3));
         assert_eq!(settings.statuses.replication, Some(2));
+        assert_eq!(settings.statuses.settings, BTreeMap::from([("segment.ms".to_owned(), "7".to_owned())]));
+        assert_eq!(settings.offsets.settings["segment.bytes"], OFFSET_SEGMENT_BYTES);
         assert!(settings.exactly_once);
         assert_eq!(settings.without_effect(), ["rebalance.timeout.ms"]);
         let connector = BTreeMap::from([("producer.override.linger.ms".to_owned(), "9".to_owned())]);

@@ -52,7 +52,7 @@ impl Case {
         Self {
             client,
             config: pairs.collect(),
-            worker: [("offset.flush.interval.ms".to_owned(), "50".to_owned())].into(),
+            worker: BTreeMap::new(),
             memory: Memory::default(),
             name: name.to_owned(),
         }
@@ -193,6 +193,41 @@ async fn nothing_is_confirmed_before_it_is_delivered_and_stored() {
     let settled = case.confirmed().await;
     case.sql("CREATE TABLE other (id int); INSERT INTO other SELECT generate_series(1, 1000)").await;
     until("the slot follows an idle stream", async || case.confirmed().await != settled).await;
+    task.stop().await.unwrap();
+}
+
+/// Offsets that cannot be stored are waited for, at most one write is under way, and the newest comes next.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_is_stored_at_once_and_the_newest_after_a_wait() {
+    let case = Case::new("stores_at_once", TABLE, &[("snapshot.mode", "never")]).await;
+    let task = case.streaming().await;
+    let writes = || case.memory.writes.load(Ordering::Acquire);
+    let is_at = |id: usize| {
+        let stored = case.memory.offsets.lock().unwrap();
+        stored.values().next_back().is_some_and(|offsets| offsets.len() == id)
+    };
+    case.memory.refusals.store(2, Ordering::Release);
+    case.sql("INSERT INTO t VALUES (0, 'v')").await;
+    until("the offset is stored", async || is_at(1)).await;
+    assert_eq!(writes(), 3, "two were refused");
+    case.memory.away.store(true, Ordering::Release);
+    for id in 1..=20 {
+        case.sql(&format!("INSERT INTO t VALUES ({id}, 'v')")).await;
+    }
+    until("the rows are delivered", async || case.memory.count() == 21).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(writes() == 4 && is_at(1), "one write is under way");
+    let confirmed = case.confirmed().await;
+    case.memory.away.store(false, Ordering::Release);
+    until("the newest is stored", async || is_at(3)).await;
+    assert_eq!(writes(), 5, "what was delivered meanwhile is one write");
+    until("the slot moves", async || case.confirmed().await != confirmed).await;
+    // Killed now, it has nothing to repeat.
+    task.kill().await;
+    let task = case.streaming().await;
+    case.sql("INSERT INTO t VALUES (21, 'v')").await;
+    until("the last row came", async || case.keys().len() == 22).await;
+    assert_eq!(case.memory.count(), 22, "something came twice");
     task.stop().await.unwrap();
 }
 

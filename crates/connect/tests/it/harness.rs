@@ -1,7 +1,7 @@
 //! A task that runs, with a Kafka in memory.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use walhouse_connect::task::{
-    Chunk, Delivery, OffsetStore, Output, PortResult, StoredOffset, TaskContext, TaskEvent, TaskFailure, run_task,
+    Chunk, Delivery, OffsetStore, Output, PortError, PortResult, StoredOffset, TaskContext, TaskEvent, TaskFailure, run_task,
 };
 use walhouse_kafka::Record;
 
@@ -21,6 +21,12 @@ pub(crate) struct Memory {
     pub(crate) offsets: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
     /// While set, nothing is acknowledged.
     pub(crate) silent: Arc<AtomicBool>,
+    /// While set, offsets are waited for.
+    pub(crate) away: Arc<AtomicBool>,
+    /// How many writes of an offset fail from now on, as they do while brokers change.
+    pub(crate) refusals: Arc<AtomicUsize>,
+    /// Writes of an offset that were begun.
+    pub(crate) writes: Arc<AtomicUsize>,
 }
 
 impl Memory {
@@ -60,8 +66,18 @@ impl OffsetStore for Memory {
     }
 
     fn save<'a>(&'a self, offset: &'a StoredOffset) -> BoxFuture<'a, PortResult<()>> {
-        self.offsets.lock().unwrap().entry(offset.key.clone()).or_default().push(offset.value.clone());
-        Box::pin(async { Ok(()) })
+        self.writes.fetch_add(1, Ordering::AcqRel);
+        Box::pin(async {
+            if self.refusals.load(Ordering::Acquire) > 0 {
+                self.refusals.fetch_sub(1, Ordering::AcqRel);
+                return Err(PortError { message: "no leader".to_owned(), retriable: true });
+            }
+            while self.away.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            self.offsets.lock().unwrap().entry(offset.key.clone()).or_default().push(offset.value.clone());
+            Ok(())
+        })
     }
 }
 

@@ -134,8 +134,9 @@ impl Producer {
         }
     }
 
-    /// Takes what follows a failed delivery again: after an aborted transaction, all of it is sent anew.
-    pub(crate) fn forgive(&self) {
+    /// Takes records again after a failed delivery, where none that follows depends on the one that failed: after an
+    /// aborted transaction, all of which is sent anew, or for records that each answer to a caller of their own.
+    pub fn forgive(&self) {
         *lock(&self.context().failed) = None;
     }
 
@@ -148,20 +149,19 @@ impl Producer {
         if let Some(failed) = lock(&context.failed).as_ref() {
             return Err(Error::Failed { cause: failed.to_string() });
         }
-        batch.pending.fetch_add(1, Ordering::AcqRel);
-        context.pending.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted::new(context, batch);
         let mut handover = Handover { headers: headers(record), batch: Arc::clone(batch) };
         loop {
             match self.try_send(record, handover) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    counted.taken();
+                    return Ok(());
+                }
                 Err((RDKafkaErrorCode::QueueFull, given_back)) => {
                     handover = given_back;
                     let _ = timeout(FULL_RECHECK, context.room.notified()).await;
                 }
-                Err((code, _)) => {
-                    context.pending.fetch_sub(1, Ordering::AcqRel);
-                    return Err(self.refused(record, code));
-                }
+                Err((code, _)) => return Err(self.refused(record, code)),
             }
         }
     }
@@ -181,6 +181,32 @@ impl Producer {
 
     fn refused(&self, record: &Record, code: RDKafkaErrorCode) -> Error {
         failure(&self.bootstrap, &record.topic, size(record), code)
+    }
+}
+
+/// A record that is counted as pending: by librdkafka's call-back from when it is taken, and until then by this, so that
+/// one which is given up while the buffer is full does not stay pending.
+struct Counted<'a> {
+    context: &'a Callbacks,
+    batch: &'a Batch,
+}
+
+impl<'a> Counted<'a> {
+    fn new(context: &'a Callbacks, batch: &'a Batch) -> Self {
+        batch.pending.fetch_add(1, Ordering::AcqRel);
+        context.pending.fetch_add(1, Ordering::AcqRel);
+        Self { context, batch }
+    }
+
+    fn taken(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.context.settled();
+        self.batch.close();
     }
 }
 
@@ -302,6 +328,14 @@ pub(crate) struct Callbacks {
     failed: Mutex<Option<Error>>,
 }
 
+impl Callbacks {
+    /// One record less is pending.
+    fn settled(&self) {
+        self.pending.fetch_sub(1, Ordering::AcqRel);
+        self.room.notify_waiters();
+    }
+}
+
 impl ClientContext for Callbacks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.common.log(level, facility, message);
@@ -329,9 +363,9 @@ impl ProducerContext<ByKey> for Callbacks {
                 lock(&self.failed).get_or_insert(error);
             }
         }
+        // Before the batch: who is told that it is delivered must not find it pending.
+        self.settled();
         batch.close();
-        self.pending.fetch_sub(1, Ordering::AcqRel);
-        self.room.notify_waiters();
     }
 
     fn get_custom_partitioner(&self) -> Option<&ByKey> {

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use walhouse_kafka::client::{Log, Properties};
 
 use super::port_error;
+use crate::error::Error;
 use crate::store::{Offsets, Stores};
 use crate::task::{OffsetStore, PortError, PortResult, StoredOffset};
 use crate::worker::Settings;
@@ -39,7 +40,10 @@ impl OffsetStore for KafkaOffsets {
     fn save<'a>(&'a self, offset: &'a StoredOffset) -> BoxFuture<'a, PortResult<()>> {
         Box::pin(async move {
             let saved = self.offsets.put(&offset.key, Some(&offset.value)).await;
-            saved.map_err(|error| PortError { retriable: false, message: error.to_string() })
+            saved.map_err(|error| {
+                let retriable = matches!(&error, Error::Kafka(error) if error.is_transient());
+                PortError { retriable, message: error.to_string() }
+            })
         })
     }
 }
