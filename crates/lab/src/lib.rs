@@ -7,6 +7,7 @@
 //! - [`dictionary`]: the data dictionary;
 //! - [`superset`]: dashboards in Superset;
 //! - [`warehouse`]: what the target holds, in words;
+//! - [`python()`]: other people's clients;
 //! - [`verify`]: proves that the target is the source;
 //! - [`latency`]: measures the time from commit to visible.
 //!
@@ -26,6 +27,7 @@ mod memory;
 mod port;
 pub mod postgres;
 mod progress;
+mod python;
 pub mod rembo;
 pub mod superset;
 pub mod verify;
@@ -33,3 +35,4 @@ pub mod warehouse;
 
 pub use clickhouse::client as clickhouse_client;
 pub use error::{Error, Result};
+pub use python::python;
