@@ -1,5 +1,6 @@
 //! What a console is made of.
 
+use tokio::sync::watch;
 use walhouse_pipeline::StatusBoard;
 
 use crate::Recorder;
@@ -14,6 +15,8 @@ pub struct Console {
     pub board: StatusBoard,
     /// Whether there is a pipeline: a Connect worker has none.
     pub pipeline: bool,
+    /// What a console without a pipeline waits for before it is ready; nothing any more when none.
+    pub waits_for: watch::Receiver<Option<String>>,
     /// The process' metrics.
     pub recorder: Recorder,
     /// The pipe's stations in the order of the flow.
@@ -28,6 +31,8 @@ impl Console {
     /// A console that shows this board and these metrics, and nothing else.
     #[must_use]
     pub fn new(board: StatusBoard, recorder: Recorder) -> Self {
-        Self { board, pipeline: true, recorder, stages: Vec::new(), ports: Ports::default(), access: Access::default() }
+        let (_, waits_for) = watch::channel(None);
+        let (stages, ports, access) = (Vec::new(), Ports::default(), Access::default());
+        Self { board, pipeline: true, waits_for, recorder, stages, ports, access }
     }
 }

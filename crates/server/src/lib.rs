@@ -3,7 +3,8 @@
 //! - `GET /`: the console's page, and the files it is made of;
 //! - `GET /health`: 200 while the process lives;
 //! - `GET /ready`: 200 when both ends are connected and every table is live or stopped by an
-//!   error of its own, else 503; a JSON body with the reasons either way;
+//!   error of its own, else 503; a JSON body with the reasons either way. Of a Connect worker: 200
+//!   from its group's first election on;
 //! - `GET /status`: what the [`StatusBoard`](walhouse_pipeline::StatusBoard) shows, as JSON;
 //! - `GET /metrics`: Prometheus' text format.
 //!

@@ -132,7 +132,7 @@ async fn ready(
 ) -> impl IntoResponse {
     let mut readiness = match console.pipeline {
         true => Readiness::of(&console.board.read()),
-        false => Readiness { ready: true, state: "serving", reasons: Vec::new(), stopped: Vec::new() },
+        false => Readiness::without_pipeline(console.waits_for.borrow().clone()),
     };
     if identity == Identity::Nobody {
         // A probe needs the code; the rest is for those who may look.
@@ -152,6 +152,12 @@ async fn metrics(State(Shared { console, .. }): State<Shared>) -> impl IntoRespo
 }
 
 impl Readiness {
+    fn without_pipeline(waits_for: Option<String>) -> Self {
+        let state = if waits_for.is_none() { "serving" } else { "starting" };
+        let reasons = waits_for.map(|it| format!("waiting for {it}"));
+        Self { ready: reasons.is_none(), state, reasons: reasons.into_iter().collect(), stopped: Vec::new() }
+    }
+
     fn of(status: &Status) -> Self {
         let stopped = status
             .tables

@@ -20,8 +20,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
+use tokio::sync::watch;
 use walhouse_connect::{Api, Worker};
-use walhouse_kafka::client::Properties;
+use walhouse_kafka::client::{Properties, Seat};
 use walhouse_pipeline::{Commander, StatusBoard};
 use walhouse_postgres::Postgres;
 use walhouse_server::api::{Stage, StageKind};
@@ -79,7 +80,19 @@ fn of_worker(worker: &Worker, api: Api, registry: Option<&config::Registry>, rec
         ..Ports::default()
     };
     let board = StatusBoard::new(worker.settings().group.clone());
-    Ok(Console { ports, pipeline: false, ..Console::new(board, recorder) })
+    Ok(Console { ports, pipeline: false, waits_for: election(worker), ..Console::new(board, recorder) })
+}
+
+/// What a worker waits for: until its group has said who is in charge, it can change nothing.
+fn election(worker: &Worker) -> watch::Receiver<Option<String>> {
+    let (sender, waits_for) = watch::channel(Some("the group to say which worker is in charge".to_owned()));
+    let mut seat = worker.seat();
+    tokio::spawn(async move {
+        if seat.wait_for(|seat| *seat != Seat::Undecided).await.is_ok() {
+            sender.send_replace(None);
+        }
+    });
+    waits_for
 }
 
 fn schemas(registry: &config::Registry) -> Result<Arc<dyn Registry>> {

@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use walhouse_kafka::client::{Admin, Membership};
+use tokio::time::timeout;
+use walhouse_kafka::client::{Admin, Membership, Seat};
 
 use crate::error::{Error, Result};
 use crate::map::ConfigMap;
@@ -35,6 +36,8 @@ use task::Surroundings;
 
 /// Between two looks whether a worker of Kafka Connect still is in the group.
 const GROUP_PAUSE: Duration = Duration::from_secs(2);
+/// How long a request waits until the group has said who is in charge: as long as Connect lets one wait.
+const DECISION: Duration = Duration::from_secs(90);
 
 /// A worker. Cheap to clone.
 #[derive(Clone)]
@@ -48,7 +51,7 @@ struct Shared {
     cluster_id: String,
     admin: Admin,
     actors: Mutex<HashMap<String, mpsc::Sender<Command>>>,
-    active: watch::Sender<bool>,
+    seat: watch::Sender<Seat>,
     membership: Mutex<Option<Membership>>,
     generation: std::sync::atomic::AtomicI32,
 }
@@ -72,7 +75,7 @@ impl Worker {
             cluster_id,
             admin,
             actors: Mutex::default(),
-            active: watch::Sender::new(false),
+            seat: watch::Sender::new(Seat::Undecided),
             membership: Mutex::default(),
             generation: std::sync::atomic::AtomicI32::new(0),
         };
@@ -99,10 +102,10 @@ impl Worker {
         &self.shared.cluster_id
     }
 
-    /// Whether it is in charge of its group's connectors, now and from now on.
+    /// Who is in charge of the group's connectors, now and from now on: this one when it holds the seat.
     #[must_use]
-    pub fn active(&self) -> watch::Receiver<bool> {
-        self.shared.active.subscribe()
+    pub fn seat(&self) -> watch::Receiver<Seat> {
+        self.shared.seat.subscribe()
     }
 
     /// The configuration with all references looked up.
@@ -177,7 +180,9 @@ impl Worker {
     }
 
     async fn ask(&self, name: &str, create: bool, command: impl FnOnce(Reply<()>) -> Command) -> Result<()> {
-        if !*self.shared.active.borrow() {
+        let mut seat = self.seat();
+        let decided = timeout(DECISION, seat.wait_for(|seat| *seat != Seat::Undecided)).await;
+        if !decided.is_ok_and(|seat| seat.is_ok_and(|seat| *seat == Seat::Held)) {
             return Err(Error::NotInCharge);
         }
         let (reply, answer) = oneshot::channel();
@@ -208,11 +213,11 @@ impl Worker {
         let (client, group) = (settings.internal_client(), settings.group.clone());
         self.wait_for_group(&group).await;
         let joined = Membership::join(&client, &group, &settings.configs.name);
-        let mut held = match joined {
+        let mut seat = match joined {
             Ok(membership) => {
-                let held = membership.held();
+                let seat = membership.seat();
                 *self.shared.membership.lock().unwrap_or_else(PoisonError::into_inner) = Some(membership);
-                held
+                seat
             }
             Err(error) => {
                 tracing::error!(%error, "joining the group of workers");
@@ -220,22 +225,23 @@ impl Worker {
             }
         };
         loop {
-            if held.wait_for(|held| *held).await.map(drop).is_err() {
-                return;
+            let now = *seat.borrow_and_update();
+            if now == Seat::Held {
+                tracing::info!(group, "this worker is in charge of the group's connectors");
+                self.shared.generation.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            tracing::info!(group, "this worker is in charge of the group's connectors");
-            self.shared.generation.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.shared.active.send_replace(true);
-            tokio::select! {
-                () = self.follow() => {}
-                lost = async { held.wait_for(|held| !held).await.map(drop) } => {
-                    self.shared.active.send_replace(false);
-                    self.shut_down().await;
-                    if lost.is_err() {
-                        return;
-                    }
-                    tracing::warn!(group, "another worker is in charge of the group's connectors");
-                }
+            self.shared.seat.send_replace(now);
+            let changed = tokio::select! {
+                () = self.follow(), if now == Seat::Held => Ok(()),
+                changed = seat.changed() => changed,
+            };
+            if now == Seat::Held {
+                self.shared.seat.send_replace(Seat::Undecided);
+                self.shut_down().await;
+                tracing::warn!(group, "this worker is no more in charge of the group's connectors");
+            }
+            if changed.is_err() {
+                return;
             }
         }
     }
@@ -279,10 +285,12 @@ impl Worker {
                     .any(|found| found.name == group && found.protocol_type == "connect" && !found.members.is_empty())
             });
             if !busy {
+                self.shared.seat.send_replace(Seat::Undecided);
                 return;
             }
             if !std::mem::replace(&mut said, true) {
                 tracing::warn!(group, "a Kafka Connect worker is in this group: waiting until it is stopped");
+                self.shared.seat.send_replace(Seat::Taken);
             }
             tokio::time::sleep(GROUP_PAUSE).await;
         }

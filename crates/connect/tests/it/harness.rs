@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use walhouse_connect::task::{
-    Chunk, Delivery, OffsetStore, Output, PortError, PortResult, StoredOffset, TaskContext, TaskEvent, TaskFailure, run_task,
+    Chunk, Delivery, OffsetStore, Output, PortError, PortResult, StoredOffset, TaskContext, TaskEvent, TaskFailure,
+    run_task,
 };
 use walhouse_kafka::Record;
 

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 use walhouse_connect::{Api, Rest, Runner, Settings, Worker};
+use walhouse_kafka::client::Seat;
 use walhouse_lab::kafka::Broker;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -25,6 +26,12 @@ pub(crate) struct House {
     pub(crate) name: String,
     stop: CancellationToken,
     client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Waits until it is in charge of its group.
+pub(crate) async fn in_charge(worker: &Worker) {
+    let mut seat = worker.seat();
+    tokio::time::timeout(Duration::from_secs(60), seat.wait_for(|seat| *seat == Seat::Held)).await.unwrap().unwrap();
 }
 
 /// What came back.
@@ -65,8 +72,7 @@ impl House {
         let worker = Worker::start(parsed, address.clone(), runner).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(rest.serve(Api::new(worker.clone(), None), stop.clone()));
-        let mut active = worker.active();
-        tokio::time::timeout(Duration::from_secs(30), active.wait_for(|active| *active)).await.unwrap().unwrap();
+        in_charge(&worker).await;
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { worker, address, settings: settings.to_owned(), name: name.to_owned(), stop, client }
     }

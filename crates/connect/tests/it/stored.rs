@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use walhouse_kafka::client::{Log, Properties};
+use walhouse_kafka::client::{Log, Properties, Seat};
 use walhouse_lab::kafka::Broker;
 use walhouse_lab::postgres::Server;
 
 use crate::fake::Fake;
-use crate::house::House;
+use crate::house::{House, in_charge};
 
 async fn config(extra: &[(&str, &str)]) -> Json {
     let postgres = Server::shared().await.unwrap();
@@ -107,16 +107,20 @@ async fn a_worker_goes_on_where_another_stopped() {
     first.until("/connectors/on/status", is("RUNNING")).await;
     first.until("/connectors/on/offsets", |answer| answer.body.contains("518571976")).await;
     first.until("/connectors/on/topics", |answer| answer.body.contains("goes-on.public.orders")).await;
-    // A second one of the group waits, answers, and changes nothing.
+    // A second one of the group waits, answers, and changes nothing: neither what is stored nor who is in charge.
     let settings = walhouse_connect::Settings::parse(&first.settings).unwrap();
     let rest = walhouse_connect::Rest::bind(&settings).await.unwrap();
     let address = rest.address().to_string();
+    let before = records(&format!("{}_statuses", first.name)).await.len();
     let waiting = walhouse_connect::Worker::start(settings, address, Arc::new(Fake)).await.unwrap();
-    assert!(waiting.target("on", walhouse_connect::TargetState::Paused).await.is_err());
+    // It says so when the group has decided, and not before.
+    let refused = waiting.target("on", walhouse_connect::TargetState::Paused).await.unwrap_err();
+    assert_eq!(refused, walhouse_connect::Error::NotInCharge);
+    assert_eq!((*waiting.seat().borrow(), *first.worker.seat().borrow()), (Seat::Taken, Seat::Held));
     assert!(waiting.stores().configs.connector("on").is_some());
+    assert_eq!(records(&format!("{}_statuses", first.name)).await.len(), before, "a task was disturbed");
     first.stop().await;
-    let mut active = waiting.active();
-    tokio::time::timeout(Duration::from_secs(20), active.wait_for(|active| *active)).await.unwrap().unwrap();
+    in_charge(&waiting).await;
     let running = async {
         while waiting
             .stores()
@@ -131,6 +135,21 @@ async fn a_worker_goes_on_where_another_stopped() {
     waiting.stop().await;
     let offsets = records(&format!("{}_offsets", first.name)).await;
     assert_eq!(offsets.len(), 1, "the second one found the first one's offset");
+}
+
+/// A worker answers as soon as it has read what is stored; its group may still be deciding.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_before_the_election_waits_for_it() {
+    let first = House::start(Arc::new(Fake), "").await;
+    first.stop().await;
+    let settings = walhouse_connect::Settings::parse(&first.settings).unwrap();
+    let worker = walhouse_connect::Worker::start(settings, "early:1".to_owned(), Arc::new(Fake)).await.unwrap();
+    assert_eq!(*worker.seat().borrow(), Seat::Undecided, "decided already: this test shows nothing");
+    let config = config(&[("topic.prefix", "early")]).await;
+    let config = walhouse_connect::ConfigMap::from_json(config.as_object().unwrap());
+    worker.put("early", config).await.unwrap();
+    assert!(worker.stores().configs.connector("early").is_some());
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

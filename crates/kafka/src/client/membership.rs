@@ -1,7 +1,8 @@
 //! A seat in a consumer group: of several that ask for the same topic's partition 0, one has it.
 //!
-//! It is used as an election. The one that holds the partition is in charge; when it dies or leaves, another is. A
-//! group in which workers of Kafka Connect are is refused by the broker, and the other way round.
+//! It is used as an election. The one that holds the partition is in charge; when it dies or leaves, another is. One
+//! that joins takes nothing away: the assignment is cooperative and sticky. A group in which workers of Kafka Connect
+//! are is refused by the broker, and the other way round.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,11 +23,23 @@ use crate::client::properties::{Properties, property_error};
 const SESSION_MS: u32 = 6000;
 const HEARTBEAT_MS: u32 = 2000;
 
+/// Who has the seat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seat {
+    /// The group has not said yet, or not again since it was lost.
+    #[default]
+    Undecided,
+    /// This one.
+    Held,
+    /// Another.
+    Taken,
+}
+
 /// A seat that is asked for, and perhaps held. Given up when dropped.
 pub struct Membership {
-    held: watch::Receiver<bool>,
+    seat: watch::Receiver<Seat>,
     task: AbortHandle,
-    consumer: Arc<StreamConsumer<Seat>>,
+    consumer: Arc<StreamConsumer<Told>>,
 }
 
 impl Membership {
@@ -38,15 +51,15 @@ impl Membership {
         let defaults = [
             ("session.timeout.ms", SESSION_MS.to_string()),
             ("heartbeat.interval.ms", HEARTBEAT_MS.to_string()),
-            ("partition.assignment.strategy", "range".to_owned()),
+            ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
             ("auto.offset.reset", "latest".to_owned()),
         ];
         let mut config = properties.config(Role::Consumer, &defaults)?;
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let (sender, held) = watch::channel(false);
-        let seat = Seat { common: Context::default(), held: sender };
-        let consumer: StreamConsumer<Seat> =
-            config.create_with_context(seat).map_err(|error| property_error(&error))?;
+        let (sender, seat) = watch::channel(Seat::Undecided);
+        let told = Told { common: Context::default(), seat: sender };
+        let consumer: StreamConsumer<Told> =
+            config.create_with_context(told).map_err(|error| property_error(&error))?;
         let attempt = format!("joining group {group}");
         let bootstrap = properties.bootstrap().to_owned();
         consumer.subscribe(&[topic]).map_err(|error| Error::from_kafka(&bootstrap, &attempt, &error))?;
@@ -60,13 +73,13 @@ impl Membership {
                 }
             }
         });
-        Ok(Self { held, task: task.abort_handle(), consumer })
+        Ok(Self { seat, task: task.abort_handle(), consumer })
     }
 
-    /// Whether the seat is held, now and from now on.
+    /// Who has the seat, now and from now on.
     #[must_use]
-    pub fn held(&self) -> watch::Receiver<bool> {
-        self.held.clone()
+    pub fn seat(&self) -> watch::Receiver<Seat> {
+        self.seat.clone()
     }
 
     /// Gives the seat up, so that another need not wait for it.
@@ -90,7 +103,7 @@ impl Drop for Membership {
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Membership").field("held", &*self.held.borrow()).finish_non_exhaustive()
+        f.debug_struct("Membership").field("seat", &*self.seat.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -104,12 +117,12 @@ fn report(attempt: &str, error: &KafkaError) {
 }
 
 /// Called from librdkafka.
-struct Seat {
+struct Told {
     common: Context,
-    held: watch::Sender<bool>,
+    seat: watch::Sender<Seat>,
 }
 
-impl ClientContext for Seat {
+impl ClientContext for Told {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.common.log(level, facility, message);
     }
@@ -119,17 +132,20 @@ impl ClientContext for Seat {
     }
 }
 
-impl ConsumerContext for Seat {
+impl ConsumerContext for Told {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if matches!(rebalance, Rebalance::Revoke(_) | Rebalance::Error(_)) {
-            self.held.send_replace(false);
+            self.seat.send_replace(Seat::Undecided);
         }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance {
-            let _ = consumer.pause(partitions);
-            self.held.send_replace(partitions.elements().iter().any(|element| element.partition() == 0));
-        }
+        let Rebalance::Assign(partitions) = rebalance else { return };
+        let _ = consumer.pause(partitions);
+        // What is assigned now is only what came in addition.
+        let all = consumer.assignment();
+        let held = all.is_ok_and(|all| all.elements().iter().any(|element| element.partition() == 0));
+        let seat = if held { Seat::Held } else { Seat::Taken };
+        self.seat.send_if_modified(|former| std::mem::replace(former, seat) != seat);
     }
 }

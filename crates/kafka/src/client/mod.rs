@@ -24,6 +24,6 @@ pub use consumer::{ConsumedRecord, Consumer, Read, Start};
 pub use error::{Error, Result};
 pub use log::{Log, LogEvent};
 pub use look::{Cluster, Ends, GroupOffset, PartitionLayout, TopicLayout};
-pub use membership::Membership;
+pub use membership::{Membership, Seat};
 pub use producer::{Delivery, Placed, Producer};
 pub use properties::Properties;
