@@ -1,6 +1,7 @@
 // A browser on a visit: pages that are watched for complaints, pictures, the check for accessibility.
 
 import assert from "node:assert/strict";
+import { availableParallelism, loadavg } from "node:os";
 import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -122,7 +123,10 @@ export class Visit {
   }
 }
 
-/** From the address to the state in words; the best of a few, since other tests run on the same cores. */
+/**
+ * From the address to the state in words; the best of a few. Other tests may run on the same cores: where more wants
+ * to run than there are cores, everything takes as many times as long.
+ */
 export async function firstLook(visit) {
   const times = [];
   for (let load = 0; load < LOADS; load += 1) {
@@ -131,8 +135,10 @@ export async function firstLook(visit) {
     times.push(await page.evaluate(() => performance.now()));
     await page.context().close();
   }
-  console.error(`first look: ${times.map((time) => `${Math.round(time)} ms`).join(", ")}`);
-  assert.ok(Math.min(...times) < FIRST_LOOK_MS, `the overview took ${times} ms`);
+  const crowding = Math.max(1, loadavg()[0] / availableParallelism());
+  const said = `first look: ${times.map((time) => `${Math.round(time)} ms`).join(", ")}, ${crowding.toFixed(1)} for a core`;
+  console.error(said);
+  assert.ok(Math.min(...times) < FIRST_LOOK_MS * crowding, said);
 }
 
 /** Runs in a browser, which can write what Node cannot. */
