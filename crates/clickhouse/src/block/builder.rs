@@ -9,10 +9,10 @@ use walhouse_value::{PgType, Wire};
 
 use super::column::{Appended, Cell, Column, Refused};
 use super::error::CellError;
-use super::meta::Meta;
+use super::meta::{META_SIZE, Meta};
 use super::native::{self, Body};
 use super::row::{Filled, RowInput, Stamp, from_old};
-use crate::mapping::{Carried, ColumnPlan, TablePlan};
+use crate::mapping::{ColumnPlan, TablePlan};
 
 /// The body of one insert: a Native block with its header.
 pub struct Block {
@@ -20,8 +20,6 @@ pub struct Block {
     pub chunks: Vec<Bytes>,
     /// Rows in it, at least one.
     pub rows: usize,
-    /// The metadata columns that it has.
-    pub carried: Carried,
     /// Length of the chunks together.
     pub uncompressed_bytes: usize,
     /// Version of the row that was pushed first.
@@ -62,21 +60,11 @@ impl BlockBuilder {
     /// An empty block of the plan's table.
     #[must_use]
     pub fn new(plan: Arc<TablePlan>) -> Self {
-        Self::with(plan, Meta::of_each_row())
-    }
-
-    /// An empty block of rows that share their stamp, which the table has ([`crate::ddl::share_stamp`]).
-    #[must_use]
-    pub fn of_copy(plan: Arc<TablePlan>) -> Self {
-        Self::with(plan, Meta::shared())
-    }
-
-    fn with(plan: Arc<TablePlan>, meta: Meta) -> Self {
         let sources = plan.schema.columns.iter().map(|column| &column.ty);
         let columns: Vec<_> =
             plan.columns.iter().zip(sources).map(|(column, source)| Column::new(column, source, plan.dates)).collect();
-        let row_size = columns.iter().map(Column::fixed_size).sum::<usize>() + meta.row_size();
-        Self { plan, columns, meta, row_size, bytes: 0 }
+        let row_size = columns.iter().map(Column::fixed_size).sum::<usize>() + META_SIZE;
+        Self { plan, columns, meta: Meta::default(), row_size, bytes: 0 }
     }
 
     /// Rows so far.
@@ -123,8 +111,7 @@ impl BlockBuilder {
             return None;
         }
         let mut body = Body::default();
-        let carried = self.meta.carried();
-        native::varint(self.plan.carried_columns(carried).count() as u64, body.tail());
+        native::varint(self.plan.sent_columns().count() as u64, body.tail());
         native::varint(rows as u64, body.tail());
         for column in &mut self.columns {
             column.finish(&mut body);
@@ -133,7 +120,7 @@ impl BlockBuilder {
         self.bytes = 0;
         let chunks = body.into_chunks();
         let uncompressed_bytes = chunks.iter().map(Bytes::len).sum();
-        Some(Block { chunks, rows, carried, uncompressed_bytes, first, last, newest_commit_us })
+        Some(Block { chunks, rows, uncompressed_bytes, first, last, newest_commit_us })
     }
 
     /// Appends one row whose cells `find` names; `None` is a value that was not found.

@@ -25,9 +25,6 @@ pub enum CellError {
         /// The ClickHouse type.
         ty: String,
     },
-    /// A row of a copy differs from the others in what they all share.
-    #[error("the row is of another snapshot than the rows before it")]
-    ForeignRow,
     /// The bytes are not what the column's type says.
     #[error("read column {column}")]
     Invalid {

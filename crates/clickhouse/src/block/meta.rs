@@ -6,34 +6,23 @@ use walhouse_value::{Invalid, PgType, render};
 use super::column::{Cell, Strings};
 use super::native::{self, Body};
 use super::row::Stamp;
-use crate::mapping::{Carried, META_COLUMNS, MetaColumn};
-
-/// Bytes of the end of a map.
-const END_SIZE: usize = 8;
+use crate::mapping::META_COLUMNS;
 
 /// Bytes of the metadata in a row: fixed columns with their null maps, an action of six letters with
-/// its length.
-const STAMP_SIZE: usize = 8 + (1 + 8) + (1 + 7) + 1 + 16;
+/// its length, the end of a map.
+pub(super) const META_SIZE: usize = 8 + (1 + 8) + (1 + 7) + 1 + 8 + 16;
 
 /// Versions of the first and the last row, newest commit time.
 type Range = (Version, Version, i64);
 
-#[derive(Debug)]
-pub(super) struct Meta {
-    rows: usize,
-    range: Option<Range>,
-    /// `None` where the rows share them and the table has them.
-    stamps: Option<Stamps>,
-    texts: Texts,
-}
-
-/// A value per row.
 #[derive(Debug, Default)]
-struct Stamps {
+pub(super) struct Meta {
+    range: Option<Range>,
     record_versions: Vec<u8>,
     commit_ms: Vec<u8>,
     actions: Vec<u8>,
     deleted: Vec<u8>,
+    texts: Texts,
     versions: Vec<u8>,
 }
 
@@ -49,30 +38,8 @@ struct Texts {
 }
 
 impl Meta {
-    pub(super) fn of_each_row() -> Self {
-        Self { rows: 0, range: None, stamps: Some(Stamps::default()), texts: Texts::default() }
-    }
-
-    /// Of rows that share their stamp.
-    pub(super) fn shared() -> Self {
-        Self { stamps: None, ..Self::of_each_row() }
-    }
-
     pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Bytes that each row takes.
-    pub(super) fn row_size(&self) -> usize {
-        END_SIZE + if self.stamps.is_some() { STAMP_SIZE } else { 0 }
-    }
-
-    /// The columns that the block will carry.
-    pub(super) fn carried(&self) -> Carried {
-        match self.stamps {
-            Some(_) => Carried::Every,
-            None => Carried::Own { unrepresentable: self.texts.entries > 0 },
-        }
+        self.deleted.len()
     }
 
     /// A row begins.
@@ -109,11 +76,12 @@ impl Meta {
     /// The row is whole.
     #[inline]
     pub(super) fn push(&mut self, stamp: &Stamp, deleted: bool) {
-        self.rows += 1;
-        if let Some(stamps) = &mut self.stamps {
-            stamps.push(stamp, deleted);
-        }
+        self.record_versions.extend_from_slice(&stamp.record_version.0.to_le_bytes());
+        self.commit_ms.extend_from_slice(&stamp.commit_time_us.div_euclid(1000).to_le_bytes());
+        native::string(stamp.action.as_str().as_bytes(), &mut self.actions);
+        self.deleted.push(u8::from(deleted));
         self.texts.ends.extend_from_slice(&self.texts.entries.to_le_bytes());
+        self.versions.extend_from_slice(&stamp.version.0.to_le_bytes());
         self.range = match self.range {
             None => Some((stamp.version, stamp.version, stamp.commit_time_us)),
             Some((first, _, newest)) => Some((first, stamp.version, newest.max(stamp.commit_time_us))),
@@ -122,55 +90,33 @@ impl Meta {
 
     /// Moves the columns into the body.
     pub(super) fn finish(&mut self, body: &mut Body) -> Range {
+        let rows = self.rows();
         let [record_version, _arrival, source_updated_at, db_action, is_deleted, unrepresentable, version] =
             &META_COLUMNS;
-        let rows = std::mem::take(&mut self.rows);
-        match &mut self.stamps {
-            Some(stamps) => {
-                header(record_version, body);
-                body.move_in(&mut stamps.record_versions);
-                header(source_updated_at, body);
-                no_nulls(rows, body);
-                body.move_in(&mut stamps.commit_ms);
-                header(db_action, body);
-                no_nulls(rows, body);
-                body.move_in(&mut stamps.actions);
-                header(is_deleted, body);
-                body.move_in(&mut stamps.deleted);
-                header(unrepresentable, body);
-                self.texts.finish(body);
-                header(version, body);
-                body.move_in(&mut stamps.versions);
-            }
-            None if self.texts.entries > 0 => {
-                header(unrepresentable, body);
-                self.texts.finish(body);
-            }
-            None => self.texts.ends.clear(),
-        }
+        let header = |body: &mut Body, meta: &crate::mapping::MetaColumn| {
+            native::string(meta.name.as_bytes(), body.tail());
+            native::string(meta.sql_type.as_bytes(), body.tail());
+        };
+        // no metadata is ever NULL, whatever the dictionary allows
+        let no_nulls = |body: &mut Body| {
+            let filled = body.tail().len() + rows;
+            body.tail().resize(filled, 0);
+        };
+        header(body, record_version);
+        body.move_in(&mut self.record_versions);
+        header(body, source_updated_at);
+        no_nulls(body);
+        body.move_in(&mut self.commit_ms);
+        header(body, db_action);
+        no_nulls(body);
+        body.move_in(&mut self.actions);
+        header(body, is_deleted);
+        body.move_in(&mut self.deleted);
+        header(body, unrepresentable);
+        self.texts.finish(body);
+        header(body, version);
+        body.move_in(&mut self.versions);
         self.range.take().unwrap_or_default()
-    }
-}
-
-fn header(column: &MetaColumn, body: &mut Body) {
-    native::string(column.name.as_bytes(), body.tail());
-    native::string(column.sql_type.as_bytes(), body.tail());
-}
-
-/// No metadata is ever NULL, whatever the dictionary allows.
-fn no_nulls(rows: usize, body: &mut Body) {
-    let filled = body.tail().len() + rows;
-    body.tail().resize(filled, 0);
-}
-
-impl Stamps {
-    #[inline]
-    fn push(&mut self, stamp: &Stamp, deleted: bool) {
-        self.record_versions.extend_from_slice(&stamp.record_version.0.to_le_bytes());
-        self.commit_ms.extend_from_slice(&stamp.commit_time_us.div_euclid(1000).to_le_bytes());
-        native::string(stamp.action.as_str().as_bytes(), &mut self.actions);
-        self.deleted.push(u8::from(deleted));
-        self.versions.extend_from_slice(&stamp.version.0.to_le_bytes());
     }
 }
 

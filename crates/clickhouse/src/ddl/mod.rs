@@ -14,8 +14,8 @@ mod views;
 
 pub use quote::{identifier, literal, qualified};
 pub use statements::{
-    MERGE_SETTING, add_column, create_database, drop_table, drop_view, exchange, forget_stamp, insert, merge_rarely,
-    read_back, rename, share_parts, share_stamp,
+    MERGE_SETTING, add_column, create_database, drop_table, drop_view, exchange, insert, merge_rarely, read_back,
+    rename, share_parts,
 };
 pub(crate) use tables::{Layout, create_table_with};
 pub use tables::{create_table, create_truncates};

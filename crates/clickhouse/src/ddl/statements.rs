@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::quote::{self, identifier, literal, qualified};
-use crate::block::{KeyBytes, Stamp};
-use crate::mapping::{Carried, META_COLUMNS, MetaColumn, TableKind, TablePlan};
+use crate::block::KeyBytes;
+use crate::mapping::{TableKind, TablePlan};
 
 /// Creates the database.
 #[must_use]
@@ -73,43 +73,10 @@ pub fn share_parts(database: &str, from: &str, to: &str) -> String {
     format!("ALTER TABLE {} REPLACE PARTITION tuple() FROM {}", qualified(database, to), qualified(database, from))
 }
 
-/// The statement that a block which carries these columns is the body of.
+/// The statement that a block is the body of.
 #[must_use]
-pub fn insert(plan: &TablePlan, table: &str, carried: Carried) -> String {
-    let columns = quote::list(plan.carried_columns(carried));
-    format!("INSERT INTO {} ({columns}) FORMAT Native", qualified(&plan.database, table))
-}
-
-/// Gives what all rows of a copy share to `table`, so that blocks need not carry it. The table must be a log: the
-/// engine of a current state lets nobody touch the columns that it works with.
-#[must_use]
-pub fn share_stamp(plan: &TablePlan, table: &str, stamp: &Stamp) -> String {
-    let Stamp { version, record_version, commit_time_us, action } = stamp;
-    let values = [
-        record_version.0.cast_signed().to_string(),
-        commit_time_us.div_euclid(1000).to_string(),
-        literal(action.as_str()),
-        // as text, since a number beyond 64 bits would be read as a float
-        format!("toUInt128('{}')", version.0),
-    ];
-    let clause = |(name, value): (&str, String)| format!("MODIFY COLUMN {} DEFAULT {value}", identifier(name));
-    let clauses: Vec<String> = shared_by_copy().zip(values).map(clause).collect();
-    format!("ALTER TABLE {} {}", qualified(&plan.database, table), clauses.join(", "))
-}
-
-/// Takes back [`share_stamp`]; the rows keep their values.
-#[must_use]
-pub fn forget_stamp(plan: &TablePlan, table: &str) -> String {
-    let clauses: Vec<String> =
-        shared_by_copy().map(|name| format!("MODIFY COLUMN {} REMOVE DEFAULT", identifier(name))).collect();
-    format!("ALTER TABLE {} {}", qualified(&plan.database, table), clauses.join(", "))
-}
-
-/// All but the mark of deletion: no row of a copy has it, and zero needs no default.
-fn shared_by_copy() -> impl Iterator<Item = &'static str> {
-    let shared =
-        |column: &&MetaColumn| column.shared_by_copy && column.default.is_none() && column.name != "is_deleted";
-    META_COLUMNS.iter().filter(shared).map(|column| column.name)
+pub fn insert(plan: &TablePlan, table: &str) -> String {
+    format!("INSERT INTO {} ({}) FORMAT Native", qualified(&plan.database, table), quote::list(plan.sent_columns()))
 }
 
 /// Reads the newest stored version of some keys back, to fill values that Postgres did not send:

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use walhouse_change::{Column, Lsn, ReplicaIdentity, TableName, TableSchema, Version};
+use walhouse_change::{Column, ReplicaIdentity, TableName, TableSchema};
 use walhouse_value::{Class, PgType};
 
-use crate::block::{Action, Stamp};
-use crate::mapping::{Carried, Dates, Layout, TableKind, TableOverride, TablePlan};
+use crate::mapping::{Dates, Layout, TableKind, TableOverride, TablePlan};
 
 fn plan(history: bool, retention: Option<Duration>) -> TablePlan {
     let builtin = |oid, typmod| PgType::builtin(oid, typmod).unwrap();
@@ -58,7 +57,6 @@ fn without_history() {
 fn the_other_statements() {
     let plan = plan(true, None);
     let log = plan.table_name(TableKind::Log);
-    let stamp = Stamp { version: Version(u128::MAX), record_version: Lsn(7), commit_time_us: -1, action: Action::Read };
     let keys = crate::block::StoredRows::parse(&plan, &[], bytes::Bytes::new());
     assert!(keys.is_ok_and(|keys| keys.is_empty()));
     let statements = [
@@ -66,11 +64,7 @@ fn the_other_statements() {
         super::create_truncates("d"),
         super::add_column(&plan, &log, 4).unwrap(),
         super::add_column(&plan, &log, 2).unwrap(),
-        super::insert(&plan, &log, Carried::Every),
-        super::insert(&plan, &log, Carried::Own { unrepresentable: true }),
-        super::insert(&plan, &log, Carried::Own { unrepresentable: false }),
-        super::share_stamp(&plan, &log, &stamp),
-        super::forget_stamp(&plan, &log),
+        super::insert(&plan, &log),
         super::exchange("d", &plan.staging_name(TableKind::Log), &log),
         super::rename("d", &plan.staging_name(TableKind::Log), &log),
         super::drop_table("d", &log),

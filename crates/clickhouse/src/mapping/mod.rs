@@ -15,7 +15,5 @@ mod types;
 
 pub use error::{MappingError, UnsupportedType};
 pub use names::collisions;
-pub use plan::{
-    Carried, ColumnPlan, Layout, META_COLUMNS, MetaColumn, TableKind, TableOverride, TablePlan, VERSION_COLUMN,
-};
+pub use plan::{ColumnPlan, Layout, META_COLUMNS, MetaColumn, TableKind, TableOverride, TablePlan};
 pub use types::{ClickHouseType, Dates};

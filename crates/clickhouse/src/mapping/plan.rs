@@ -70,16 +70,11 @@ pub struct MetaColumn {
     pub default: Option<&'static str>,
     /// Shown in the views.
     pub in_views: bool,
-    /// The same in all rows of a copy.
-    pub shared_by_copy: bool,
 }
 
 const fn meta(name: &'static str, sql_type: &'static str) -> MetaColumn {
-    MetaColumn { name, sql_type, default: None, in_views: true, shared_by_copy: true }
+    MetaColumn { name, sql_type, default: None, in_views: true }
 }
-
-/// The metadata column that orders the rows of a key.
-pub const VERSION_COLUMN: &str = "_version";
 
 /// The metadata columns after the business columns, in order. Types are the data dictionary's.
 pub const META_COLUMNS: [MetaColumn; 7] = [
@@ -90,31 +85,9 @@ pub const META_COLUMNS: [MetaColumn; 7] = [
     meta("db_action", "Nullable(String)"),
     meta("is_deleted", "UInt8"),
     // by column name the text of a value that the column cannot hold; the column is NULL then
-    MetaColumn { shared_by_copy: false, ..meta("_unrepresentable", "Map(String, String)") },
-    MetaColumn { in_views: false, ..meta(VERSION_COLUMN, "UInt128") },
+    meta("_unrepresentable", "Map(String, String)"),
+    MetaColumn { in_views: false, ..meta("_version", "UInt128") },
 ];
-
-/// Which metadata columns a block carries; the table has the others as defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
-    /// All but those with a default.
-    Every,
-    /// Of a copy: only what its rows do not share, and that only when a row has it.
-    Own {
-        /// A row of the block has a value that its column cannot hold.
-        unrepresentable: bool,
-    },
-}
-
-impl Carried {
-    fn has(self, column: &MetaColumn) -> bool {
-        column.default.is_none()
-            && match self {
-                Self::Every => true,
-                Self::Own { unrepresentable } => unrepresentable && !column.shared_by_copy,
-            }
-    }
-}
 
 /// What a table of the target keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,15 +186,10 @@ impl TablePlan {
         self.order_by.iter().filter_map(|&index| self.columns.get(index)).map(|column| column.name.as_str())
     }
 
-    /// Names of the columns that every row of the stream has, in block order: all but those with a default.
+    /// Names of the columns that blocks carry, in block order: all but those with a default.
     pub fn sent_columns(&self) -> impl Iterator<Item = &str> {
-        self.carried_columns(Carried::Every)
-    }
-
-    /// Names of the columns that a block carries, in block order.
-    pub fn carried_columns(&self, carried: Carried) -> impl Iterator<Item = &str> {
         let business = self.columns.iter().map(|column| column.name.as_str());
-        business.chain(META_COLUMNS.iter().filter(move |column| carried.has(column)).map(|column| column.name))
+        business.chain(META_COLUMNS.iter().filter(|column| column.default.is_none()).map(|column| column.name))
     }
 }
 

@@ -13,11 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use walhouse_change::{BoxFuture, Change, ChangeBatch, Commit, Domain, Error, Permit, Result, Retry, Sink, Version};
 
-use super::copied::{Copied, Versions};
 use super::flight::broken;
-use super::gather::stored;
+use super::gather::{Gather, stored};
 use super::inserter::{Destination, Inserter};
-use crate::block::{Block, Stamp};
 use crate::mapping::{TableKind, TablePlan};
 
 /// Batches that wait while a block is being written; the byte budget bounds them.
@@ -62,22 +60,22 @@ struct Part {
 
 impl CopySink {
     pub(crate) fn new(plan: Arc<TablePlan>, inserter: Inserter, epoch: u16) -> Self {
-        let rows = Copied::new(Arc::clone(&plan), Versions::OfSnapshot { epoch });
-        Self::start(plan, inserter, rows)
+        let gather = Gather::new(Arc::clone(&plan), epoch);
+        Self::start(plan, inserter, gather)
     }
 
     /// One whose rows all have this version.
     pub(crate) fn imported(plan: Arc<TablePlan>, inserter: Inserter, version: Version) -> Self {
-        let rows = Copied::new(Arc::clone(&plan), Versions::Given(version));
-        Self::start(plan, inserter, rows)
+        let gather = Gather::copied(Arc::clone(&plan), version);
+        Self::start(plan, inserter, gather)
     }
 
-    fn start(plan: Arc<TablePlan>, inserter: Inserter, rows: Copied) -> Self {
+    fn start(plan: Arc<TablePlan>, inserter: Inserter, gather: Gather) -> Self {
         let (queue, parts) = mpsc::channel(QUEUE);
         // where there is a log, the current state gets the log's parts in the end
         let kind = if plan.history { TableKind::Log } else { TableKind::Current };
         let destination = Arc::new(Destination::staging(&plan, kind));
-        let copy = Copy { rows, plan, inserter, destination, waiting: Vec::new(), under_way: None };
+        let copy = Copy { gather, plan, inserter, destination, waiting: Vec::new(), under_way: None };
         Self { queue: Some(queue), task: Task(tokio::spawn(copy.run(parts))) }
     }
 
@@ -121,7 +119,7 @@ impl Sink for CopySink {
 
 struct Copy {
     plan: Arc<TablePlan>,
-    rows: Copied,
+    gather: Gather,
     inserter: Inserter,
     destination: Arc<Destination>,
     /// Batches whose last row is gathered.
@@ -141,7 +139,7 @@ impl Copy {
 
     async fn follow(&mut self, parts: &mut mpsc::Receiver<Part>) -> Result<()> {
         loop {
-            if self.under_way.is_none() && self.rows.len() >= WORTHWHILE_ROWS {
+            if self.under_way.is_none() && self.gather.rows() >= WORTHWHILE_ROWS {
                 self.send();
             }
             tokio::select! {
@@ -164,18 +162,18 @@ impl Copy {
     }
 
     fn is_idle(&self) -> bool {
-        self.rows.len() == 0 && self.waiting.is_empty()
+        self.gather.is_empty() && self.waiting.is_empty()
     }
 
     async fn take(&mut self, part: Part) -> Result<()> {
         let Part { batch, done } = part;
         for change in batch.changes() {
             let Change::Row(change) = change else { continue };
-            if self.rows.is_full() {
+            if self.gather.is_full() {
                 self.landed().await?;
                 self.send();
             }
-            stored(&self.plan, self.rows.push(&batch.row(change)))?;
+            stored(&self.plan, self.gather.push(&batch.row(change), true, None))?;
         }
         self.waiting.push(done);
         Ok(())
@@ -194,25 +192,18 @@ impl Copy {
     /// Sends what is gathered; nothing may be under way.
     fn send(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        let Some((block, stamp)) = self.rows.seal() else {
+        let Some(sealed) = self.gather.seal() else {
             tell(waiting, &Ok(()));
             return;
         };
         let (inserter, destination) = (self.inserter.clone(), Arc::clone(&self.destination));
         self.under_way = Some(Task(tokio::spawn(async move {
-            let written = write(&inserter, &destination, &block, stamp).await;
+            let token = inserter.copy_token(&destination);
+            let written = inserter.insert(&destination, &sealed.block, token).await;
             tell(waiting, &written);
             written
         })));
     }
-}
-
-/// Writes a block, and before the first one what its rows share.
-async fn write(inserter: &Inserter, to: &Destination, block: &Block, stamp: Option<Stamp>) -> Result<()> {
-    if let Some(stamp) = stamp {
-        inserter.share_stamp(to, &stamp).await?;
-    }
-    inserter.insert(to, block, inserter.copy_token(to)).await
 }
 
 /// Waits for the end of the task; for ever where there is none. Cancel-safe.

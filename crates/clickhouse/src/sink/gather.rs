@@ -9,11 +9,11 @@ use crate::mapping::TablePlan;
 
 /// Rows of one insert at most: far below the server's own limit of one block (1,048,449), and
 /// enough that the fixed cost of an insert no longer shows.
-pub(super) const MAX_ROWS: usize = 131_072;
+const MAX_ROWS: usize = 131_072;
 
 /// Bytes of one insert at most, but for a single larger row. With an insert under way and a block
 /// gathering, a busy table holds twice as much.
-pub(super) const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// The rows gathered so far.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Gather {
     builder: BlockBuilder,
     keys: KeyEncoder,
     epoch: u16,
+    /// Of all rows of a copy, where it is not their snapshot's position.
+    copied: Option<Version>,
     changes: u64,
     /// Where the gathered rows go: to the log as well, or (seen again after a crash between the
     /// two inserts) to the current state only.
@@ -41,13 +43,23 @@ impl Gather {
             keys: KeyEncoder::new(Arc::clone(&plan)),
             builder: BlockBuilder::new(plan),
             epoch,
+            copied: None,
             changes: 0,
             to_log: true,
         }
     }
 
+    /// For rows that all have this version.
+    pub(super) fn copied(plan: Arc<TablePlan>, version: Version) -> Self {
+        Self { copied: Some(version), ..Self::new(plan, version.epoch()) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.builder.rows() == 0
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.builder.rows()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -104,7 +116,7 @@ impl Gather {
     /// The version that the row (not its tombstone) has.
     pub(super) fn version(&self, row: &Row<'_>) -> Version {
         match row.change.op {
-            Op::Read => Version::snapshot(self.epoch, row.transaction().commit_lsn),
+            Op::Read => self.copied.unwrap_or_else(|| Version::snapshot(self.epoch, row.transaction().commit_lsn)),
             _ => Version::row(self.epoch, row.position()),
         }
     }
@@ -143,7 +155,6 @@ pub(super) fn unstorable(plan: &TablePlan, error: CellError) -> walhouse_change:
         CellError::UnrepresentableKey { .. } | CellError::ForeignFill { .. } => {
             format!("set [tables.\"{table}\"] columns to \"String\" for it, then have the table copied anew")
         }
-        CellError::ForeignRow => "have the table copied anew".to_owned(),
         CellError::NullKey { .. } | CellError::Invalid { .. } => {
             "mend the row in Postgres, then have the table copied anew".to_owned()
         }

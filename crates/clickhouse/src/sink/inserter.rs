@@ -12,10 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use walhouse_change::{Result, TableName};
 
-use crate::block::{Block, Stamp};
+use crate::block::Block;
 use crate::client::{Client, Insert};
 use crate::ddl;
-use crate::mapping::{Carried, TableKind, TablePlan};
+use crate::mapping::{TableKind, TablePlan};
 use crate::metrics;
 
 /// Bridges a merge backlog or a short memory peak. What lasts longer is the business of the
@@ -45,7 +45,7 @@ pub(super) struct Destination {
     pub(super) table: TableName,
     /// Name in ClickHouse.
     pub(super) name: String,
-    plan: Arc<TablePlan>,
+    sql: String,
     /// A copy's rows have each key once.
     unique: bool,
     /// Of the columns and their types: other columns make other bytes.
@@ -54,20 +54,20 @@ pub(super) struct Destination {
 
 impl Destination {
     /// The plan's finished table of that kind.
-    pub(super) fn live(plan: &Arc<TablePlan>, kind: TableKind) -> Self {
+    pub(super) fn live(plan: &TablePlan, kind: TableKind) -> Self {
         Self::new(plan, plan.table_name(kind), false)
     }
 
     /// The plan's copy in progress.
-    pub(super) fn staging(plan: &Arc<TablePlan>, kind: TableKind) -> Self {
+    pub(super) fn staging(plan: &TablePlan, kind: TableKind) -> Self {
         Self::new(plan, plan.staging_name(kind), true)
     }
 
-    fn new(plan: &Arc<TablePlan>, name: String, unique: bool) -> Self {
-        let sql = ddl::insert(plan, &name, Carried::Every);
+    fn new(plan: &TablePlan, name: String, unique: bool) -> Self {
+        let sql = ddl::insert(plan, &name);
         let types = plan.columns.iter().map(|column| column.sql_type());
-        let fingerprint = types.chain([sql]).fold(FNV_OFFSET, |hash, text| fnv(hash, text.as_bytes()));
-        Self { table: plan.schema.name.clone(), name, plan: Arc::clone(plan), unique, fingerprint }
+        let fingerprint = types.chain([sql.clone()]).fold(FNV_OFFSET, |hash, text| fnv(hash, text.as_bytes()));
+        Self { table: plan.schema.name.clone(), name, sql, unique, fingerprint }
     }
 }
 
@@ -84,19 +84,11 @@ impl Inserter {
         format!("{}|{}|copy|{}", self.slot, to.name, self.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Has the rows of a copy's blocks get this stamp.
-    pub(super) async fn share_stamp(&self, to: &Destination, stamp: &Stamp) -> Result<()> {
-        let sql = ddl::share_stamp(&to.plan, &to.name, stamp);
-        let done = self.client.execute(&format!("note the snapshot's position in {}", to.name), &sql).await;
-        done.map_err(|error| error.outward(Some(&to.table)))
-    }
-
     /// Writes a block; returns when it is durable.
     pub(super) async fn insert(&self, to: &Destination, block: &Block, token: String) -> Result<()> {
         let Ok(_permit) = self.permits.acquire().await else { return Ok(()) };
         let action = format!("insert into {}", to.name);
-        let sql = ddl::insert(&to.plan, &to.name, block.carried);
-        let mut insert = Insert { sql, query_id: self.query_id(), token, unique: to.unique };
+        let mut insert = Insert { sql: to.sql.clone(), query_id: self.query_id(), token, unique: to.unique };
         let (mut wait, mut give_up) = (FIRST_WAIT, None);
         loop {
             let started = Instant::now();

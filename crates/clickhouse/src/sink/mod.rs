@@ -4,11 +4,10 @@
 //! task (`table`) gathers rows into a block (`gather`) while the block before it is under way
 //! (`flight`, `inserter`), at a distance that the table's parts allow (`pace`). Values that an
 //! update left out are read back (`holes`). A batch is durable when every table says so. A table's
-//! copy has a sink of its own (`copy`, `copied`).
+//! copy has a sink of its own (`copy`).
 //!
 //! What is in flight is bounded by the permits of the batches, which are held until then.
 
-mod copied;
 mod copy;
 mod flight;
 mod gather;

@@ -398,7 +398,7 @@ const NO_STAMP: crate::block::Stamp = crate::block::Stamp {
     action: crate::block::Action::Update,
 };
 
-fn destinations(plan: &Arc<TablePlan>) -> (Option<Destination>, Destination) {
+fn destinations(plan: &TablePlan) -> (Option<Destination>, Destination) {
     let log = plan.history.then(|| Destination::live(plan, TableKind::Log));
     (log, Destination::live(plan, TableKind::Current))
 }

@@ -46,7 +46,7 @@ impl Tables {
         let (finished, name) = (plan.table_name(kind), plan.staging_name(kind));
         // put in place by a call that did not come to its end: no longer the copy in progress
         if self.is(plan, &finished, inventory, Owner::Copy) {
-            self.mark_finished(plan, finished).await?;
+            self.mark_finished(plan, &finished).await?;
         }
         if inventory.get(&name).is_some() {
             tracing::info!(table = %plan.schema.name, "dropping a copy that was not finished");
@@ -98,25 +98,17 @@ impl Tables {
         let names = [plan.created_names(), other_history(plan).created_names()].concat();
         let inventory = Inventory::read(&self.client, &plan.database, Some(&names)).await?;
         self.check_names(plan, &inventory)?;
-        self.forget_stamp(plan, &inventory).await?;
         self.fill_current(plan, &inventory).await?;
         // the current state first: the views read it
         for &kind in plan.tables().iter().rev() {
             self.put_in_place(plan, kind, &inventory).await?;
         }
-        tokio::try_join!(self.forget_truncates(plan), self.create_views(plan, &[]))?;
-        try_join_all(plan.tables().iter().map(|&kind| self.mark_finished(plan, plan.table_name(kind)))).await?;
-        self.drop_leftovers(plan, &inventory).await
-    }
-
-    /// The stream's rows say of each what a copy's rows have from the table.
-    async fn forget_stamp(&self, plan: &TablePlan, inventory: &Inventory) -> Result<()> {
-        let name = plan.staging_name(TableKind::Log);
-        if !inventory.get(&name).is_some_and(|found| found.shares_stamp) {
-            return Ok(());
+        self.forget_truncates(plan).await?;
+        self.create_views(plan, &[]).await?;
+        for &kind in plan.tables() {
+            self.mark_finished(plan, &plan.table_name(kind)).await?;
         }
-        let action = format!("forget the snapshot's position of {}", plan.schema.name);
-        self.client.execute(&action, &ddl::forget_stamp(plan, &name)).await
+        self.drop_leftovers(plan, &inventory).await
     }
 
     /// A copy's rows were written to the log only; each is its key's newest version, so the same
@@ -176,30 +168,23 @@ impl Tables {
 
     /// What was replaced, and what only the other setting of `history` has.
     async fn drop_leftovers(&self, plan: &TablePlan, inventory: &Inventory) -> Result<()> {
-        // a copy that got a free name left nothing behind
-        let is_left = |kind| {
-            let staging = plan.staging_name(kind);
-            let renamed =
-                self.is(plan, &staging, inventory, Owner::Copy) && inventory.get(&plan.table_name(kind)).is_none();
-            (inventory.get(&staging).is_some() && !renamed).then_some(staging)
-        };
-        let mut names: Vec<String> = plan.tables().iter().filter_map(|&kind| is_left(kind)).collect();
+        let mut names: Vec<String> = plan.tables().iter().map(|&kind| plan.staging_name(kind)).collect();
         let kept = plan.created_names();
         let other = other_history(plan).created_names().into_iter();
         names.extend(other.filter(|name| {
             !kept.contains(name) && inventory.get(name).is_some() && !self.is(plan, name, inventory, Owner::Foreign)
         }));
-        let drop = |name: String| async move {
+        for name in names {
             let view = inventory.get(&name).is_some_and(|found| found.engine == "View");
             let drop = if view { ddl::drop_view } else { ddl::drop_table };
-            self.client.execute(&format!("drop {name}"), &drop(&plan.database, &name)).await
-        };
-        try_join_all(names.into_iter().map(drop)).await.map(|_| ())
+            self.client.execute(&format!("drop {name}"), &drop(&plan.database, &name)).await?;
+        }
+        Ok(())
     }
 
-    async fn mark_finished(&self, plan: &TablePlan, name: String) -> Result<()> {
+    async fn mark_finished(&self, plan: &TablePlan, name: &str) -> Result<()> {
         let comment = ddl::literal(&owner::comment(&self.slot, &plan.schema.name));
-        let sql = format!("ALTER TABLE {} MODIFY COMMENT {comment}", ddl::qualified(&plan.database, &name));
+        let sql = format!("ALTER TABLE {} MODIFY COMMENT {comment}", ddl::qualified(&plan.database, name));
         self.client.execute(&format!("mark table {name} as finished"), &sql).await
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::ddl::{MERGE_SETTING, literal};
 use crate::error::Result;
-use crate::mapping::{META_COLUMNS, TableKind, TablePlan, VERSION_COLUMN};
+use crate::mapping::{META_COLUMNS, TableKind, TablePlan};
 
 /// One table or view as found.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +16,6 @@ pub(super) struct Found {
     pub(super) comment: String,
     /// Its parts are merged rarely, as those of a copy under way.
     pub(super) merged_rarely: bool,
-    /// It has what the rows of a copy share, as defaults.
-    pub(super) shares_stamp: bool,
     /// `a, b`, unquoted as ClickHouse prints it.
     pub(super) sorting_key: String,
     /// Name and full type, in order.
@@ -44,7 +42,6 @@ impl Inventory {
             table: String,
             name: String,
             r#type: String,
-            is_shared: u8,
         }
         let only = |column: &str| match names {
             Some(names) => {
@@ -59,25 +56,20 @@ impl Inventory {
             literal(MERGE_SETTING),
             only("name")
         );
-        let columns = format!(
-            "SELECT table, name, type, toUInt8(name = {} AND default_kind != '') AS is_shared \
-             FROM system.columns WHERE database = {of}{} ORDER BY table, position",
-            literal(VERSION_COLUMN),
+        let tables: Vec<Table> = client.rows("read the list of tables", &sql).await?;
+        let sql = format!(
+            "SELECT table, name, type FROM system.columns WHERE database = {of}{} ORDER BY table, position",
             only("table")
         );
-        let (tables, columns) = tokio::try_join!(
-            client.rows::<Table>("read the list of tables", &sql),
-            client.rows::<Column>("read the tables' columns", &columns)
-        )?;
+        let columns: Vec<Column> = client.rows("read the tables' columns", &sql).await?;
         let mut found: HashMap<String, Found> = HashMap::with_capacity(tables.len());
         for Table { name, engine, comment, sorting_key, merged_rarely } in tables {
-            let merged_rarely = merged_rarely == 1;
-            found.insert(name, Found { engine, comment, merged_rarely, sorting_key, ..Found::default() });
+            let (merged_rarely, columns) = (merged_rarely == 1, Vec::new());
+            found.insert(name, Found { engine, comment, merged_rarely, sorting_key, columns });
         }
-        for Column { table, name, r#type, is_shared } in columns {
+        for Column { table, name, r#type } in columns {
             if let Some(table) = found.get_mut(&table) {
                 table.columns.push((name, r#type));
-                table.shares_stamp |= is_shared == 1;
             }
         }
         Ok(Self(found))

@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::try_join_all;
 use walhouse_change::{TableName, TableSchema};
 
 use super::inventory::{Found, Inventory};
@@ -134,10 +133,12 @@ impl Tables {
     /// (Re)creates the plan's views; `extra` columns of the tables are shown as well.
     pub(super) async fn create_views(&self, plan: &TablePlan, extra: &[String]) -> Result<(), Error> {
         let comment = ddl::literal(&owner::comment(&self.slot, &plan.schema.name));
-        let action = format!("create the views of {}", plan.name);
-        let views: Vec<String> =
-            ddl::views(&with_extra(plan, extra)).into_iter().map(|view| format!("{view}\nCOMMENT {comment}")).collect();
-        try_join_all(views.iter().map(|view| self.client.execute(&action, view))).await.map(drop)
+        for view in ddl::views(&with_extra(plan, extra)) {
+            self.client
+                .execute(&format!("create the views of {}", plan.name), &format!("{view}\nCOMMENT {comment}"))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Creates one table of the plan under `name`.

@@ -2,7 +2,7 @@
 
 use walhouse_change::{Retry, Target};
 
-use crate::support::{COPIED_AT, DATE, EPOCH, INT8, Place, Script, TEXT, table, write};
+use crate::support::{COPIED_AT, EPOCH, INT8, Place, Script, TEXT, table, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_copy_begins_again() {
@@ -55,30 +55,6 @@ async fn workers_write_side_by_side() {
     place.target.finish_copy(&t).await.unwrap();
     assert_eq!(place.ask("SELECT count(), uniqExact(id) FROM t").await, "240000\t240000");
     assert_eq!(place.ask("SELECT count() FROM view_t_last_rec").await, "240000");
-}
-
-/// With and without a log; also what a type cannot hold, and when it is copied again under another snapshot.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_row_of_a_copy_says_where_it_comes_from() {
-    for history in [true, false] {
-        let name = format!("stamps_{history}");
-        let place = Place::with(&walhouse_chdb::testing::shared().url(), &name, |config| config.history = history);
-        let t = table(1, "t", &[("id", INT8), ("d", DATE)]);
-        for _ in 0..2 {
-            place.copied(&t, &[&[Some("1"), Some("2024-02-03")], &[Some("2"), Some("infinity")]]).await;
-            let sql = "SELECT id, d, record_version, source_updated_at_ms, db_action, is_deleted, _unrepresentable['d'], \
-                       _version = bitShiftLeft(toUInt128(record_version), 48) + bitShiftLeft(toUInt128({EPOCH}), 112) \
-                       FROM t ORDER BY id";
-            let stamp = format!("{COPIED_AT}\t{}\tread\t0", 1_700_000_000_000 + COPIED_AT);
-            assert_eq!(
-                place.ask(&sql.replace("{EPOCH}", &EPOCH.to_string())).await,
-                format!("1\t2024-02-03\t{stamp}\t\t1\n2\t\\N\t{stamp}\tinfinity\t1")
-            );
-            let defaults = "SELECT groupUniqArray(name) FROM system.columns WHERE database = currentDatabase() AND \
-                            table IN ('t', 't__current') AND default_kind != ''";
-            assert_eq!(place.ask(defaults).await, "['arrival_date_time_tz']", "what the copy shared is forgotten");
-        }
-    }
 }
 
 /// Also when the process that copied did not live to say so.

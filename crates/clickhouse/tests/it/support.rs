@@ -15,7 +15,6 @@ use walhouse_value::{Kind, PgType};
 pub(crate) const INT4: u32 = 23;
 pub(crate) const INT8: u32 = 20;
 pub(crate) const TEXT: u32 = 25;
-pub(crate) const DATE: u32 = 1082;
 
 /// A value that Postgres did not send.
 pub(crate) const UNCHANGED: Option<&str> = Some("\u{1}unchanged");

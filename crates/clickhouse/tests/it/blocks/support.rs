@@ -87,7 +87,7 @@ impl Database {
     }
 
     pub(super) async fn insert_into(&self, plan: &TablePlan, kind: TableKind, block: &Block) -> Result<()> {
-        let sql = ddl::insert(plan, &plan.table_name(kind), block.carried);
+        let sql = ddl::insert(plan, &plan.table_name(kind));
         let mut insert = self.client.insert_formatted_with(sql).with_setting("async_insert", "0");
         for chunk in &block.chunks {
             insert.send(chunk.clone()).await?;
