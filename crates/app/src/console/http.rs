@@ -17,6 +17,8 @@ use serde_json::Value;
 use walhouse_postgres::Secret;
 use walhouse_server::ports::{Failure, FailureKind, Result};
 
+use crate::exit::one_line;
+
 /// A Connect worker validates a connector against its database before it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// More is no answer of theirs.
@@ -79,7 +81,7 @@ impl Http {
         };
         let request = request.body(content).map_err(|error| unreachable(error.to_string()))?;
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| unreachable(causes(&error)))?;
+            let response = self.client.request(request).await.map_err(|error| unreachable(one_line(&error.into())))?;
             let code = response.status().as_u16();
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
             Ok::<_, Failure>((code, body.map_err(|error| unreachable(error.to_string()))?.to_bytes()))
@@ -97,15 +99,4 @@ fn text(body: &Bytes) -> Value {
         true => Value::Null,
         false => Value::String(String::from_utf8_lossy(body).into_owned()),
     }
-}
-
-/// An error with its causes: the outermost alone says "client error".
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }

@@ -255,7 +255,7 @@ async fn a_killed_worker_loses_nothing_and_repeats_what_was_on_its_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "kills real processes for a minute and a half: cargo test --workspace --test it -- --ignored delivery::"]
-async fn a_killed_broker_loses_nothing_and_has_the_worker_repeat_nothing() {
+async fn a_killed_broker_loses_nothing_and_repeats_what_was_on_its_way() {
     let line = Line::start("broker_killed", false).await;
     let (_line, repeated) = under_load(line, async |mut line| {
         for _ in 0..3 {
@@ -265,7 +265,6 @@ async fn a_killed_broker_loses_nothing_and_has_the_worker_repeat_nothing() {
         line
     })
     .await;
-    // The worker lives: its producer sends again what is not acknowledged, under the same number.
     assert!(repeated.len() <= ON_THE_WAY, "{} transactions came again", repeated.len());
 }
 
