@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -16,6 +17,10 @@ use crate::statements::{Part, parse};
 
 /// Silence after which everything has come.
 const QUIET: Duration = Duration::from_millis(400);
+
+/// The interval, in milliseconds, at which offsets are flushed within a scenario; the other one, a minute, is never
+/// reached.
+const EVERY_SECOND: &str = "1000";
 
 pub(crate) struct Scenario {
     name: String,
@@ -194,6 +199,8 @@ struct Live<'a> {
 
 impl Live<'_> {
     async fn start(&mut self) {
+        // Offsets reach the store when the recorded worker's did: at its first flush or at its end in good order.
+        self.memory.away.store(self.flush != EVERY_SECOND, Ordering::Release);
         let worker = [("offset.flush.interval.ms".to_owned(), self.flush.clone())].into();
         let task = start(&self.scenario.connector, &self.scenario.config, &worker, &self.memory);
         let only = self.scenario.config.get("snapshot.mode").is_some_and(|mode| mode == "initial_only");
@@ -234,7 +241,7 @@ impl Live<'_> {
         match verb {
             "quiet" | "sleep" | "wait-failed" => {
                 self.quiet().await;
-                if self.flush == "1000" {
+                if self.flush == EVERY_SECOND {
                     // Until what has come is stored.
                     tokio::time::sleep(Duration::from_millis(1200)).await;
                 }
@@ -266,6 +273,7 @@ impl Live<'_> {
     }
 
     async fn stop(&mut self) {
+        self.memory.away.store(false, Ordering::Release);
         if let Some(task) = self.task.take() {
             self.failure = task.stop().await.err().map(|failure| failure.trace);
         }
