@@ -33,6 +33,7 @@ pub struct Builder {
     clickhouse_url: Option<String>,
     clickhouse: String,
     engine: String,
+    has_target: bool,
     rest: String,
     environment: Vec<(String, String)>,
 }
@@ -80,6 +81,12 @@ impl Builder {
         self
     }
 
+    /// No ClickHouse: neither of its sections is written.
+    pub fn without_clickhouse(mut self) -> Self {
+        self.has_target = false;
+        self
+    }
+
     /// Whole sections after the others.
     pub fn rest(mut self, sections: &str) -> Self {
         self.rest = sections.to_owned();
@@ -107,10 +114,16 @@ impl Builder {
         let (engine, console) = (free_port()?, free_port()?);
         let own_url = format!("http://127.0.0.1:{engine}");
         let target = self.clickhouse_url.as_ref().map(|url| format!("url = {url:?}\n")).unwrap_or_default();
+        let target = match self.has_target {
+            true => format!(
+                "[clickhouse]\n{target}{}\n[engine]\ndata = \"engine\"\nlisten = \"127.0.0.1:{engine}\"\n{}\n",
+                self.clickhouse, self.engine
+            ),
+            false => String::new(),
+        };
         let text = format!(
-            "[postgres]\nurl = {:?}\n{}\n[clickhouse]\n{target}{}\n[engine]\ndata = \"engine\"\nlisten = \
-             \"127.0.0.1:{engine}\"\n{}\n[console]\nlisten = \"127.0.0.1:{console}\"\n{}\n",
-            self.postgres_url, self.postgres, self.clickhouse, self.engine, self.rest
+            "[postgres]\nurl = {:?}\n{}\n{target}[console]\nlisten = \"127.0.0.1:{console}\"\n{}\n",
+            self.postgres_url, self.postgres, self.rest
         );
         fs::write(folder.join("walhouse.toml"), text).attempt("writing walhouse's configuration")?;
         Ok(House {
@@ -143,6 +156,7 @@ impl House {
             clickhouse_url: None,
             clickhouse: String::new(),
             engine: String::new(),
+            has_target: true,
             rest: String::new(),
             environment: Vec::new(),
         }

@@ -2,6 +2,7 @@
 //! and still must reach it with the same url, password file, `~/.pgpass`, trust and environment.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::{Config, SslMode};
 use crate::endpoint::{Endpoint, Host};
@@ -14,6 +15,10 @@ pub struct Access {
     pub settings: tokio_postgres::Config,
     /// Which certificates are trusted, when it is.
     pub tls: rustls::ClientConfig,
+    /// What TLS is wanted for, in full.
+    pub sslmode: SslMode,
+    /// The file of certificates that are trusted in place of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Access {
@@ -50,6 +55,7 @@ impl Access {
             settings.password(password.expose());
         }
         let unusable = |reason| Error::config(reason, "check sslmode and ca_file of [postgres]");
-        Ok(Self { settings, tls: tls::trust(&endpoint).map_err(unusable)? })
+        let tls = tls::trust(&endpoint).map_err(unusable)?;
+        Ok(Self { settings, tls, sslmode: endpoint.sslmode, ca_file: endpoint.ca_file })
     }
 }

@@ -15,7 +15,7 @@ pub struct Console {
     pub board: StatusBoard,
     /// Whether there is a pipeline: a Connect worker has none.
     pub pipeline: bool,
-    /// What a console without a pipeline waits for before it is ready; nothing any more when none.
+    /// What is waited for, beside the pipeline's own ends, before all is ready; nothing any more when none.
     pub waits_for: watch::Receiver<Option<String>>,
     /// The process' metrics.
     pub recorder: Recorder,

@@ -130,9 +130,10 @@ async fn ready(
     State(Shared { console, .. }): State<Shared>,
     Extension(identity): Extension<Identity>,
 ) -> impl IntoResponse {
+    let waits_for = console.waits_for.borrow().clone();
     let mut readiness = match console.pipeline {
-        true => Readiness::of(&console.board.read()),
-        false => Readiness::without_pipeline(console.waits_for.borrow().clone()),
+        true => Readiness::of(&console.board.read()).and(waits_for),
+        false => Readiness::without_pipeline(waits_for),
     };
     if identity == Identity::Nobody {
         // A probe needs the code; the rest is for those who may look.
@@ -156,6 +157,13 @@ impl Readiness {
         let state = if waits_for.is_none() { "serving" } else { "starting" };
         let reasons = waits_for.map(|it| format!("waiting for {it}"));
         Self { ready: reasons.is_none(), state, reasons: reasons.into_iter().collect(), stopped: Vec::new() }
+    }
+
+    /// Not before this has come too.
+    fn and(mut self, waits_for: Option<String>) -> Self {
+        self.ready &= waits_for.is_none();
+        self.reasons.extend(waits_for.map(|it| format!("waiting for {it}")));
+        self
     }
 
     fn of(status: &Status) -> Self {

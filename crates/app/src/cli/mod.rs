@@ -62,6 +62,9 @@ impl Cli {
 pub(crate) enum Command {
     /// Copy the tables, then follow the log, until SIGTERM or SIGINT
     ///
+    /// Into ClickHouse; with [kafka] into Kafka, in Debezium's format, as the connector of a Connect worker does. With
+    /// both, into both.
+    ///
     /// The first signal drains: what was read is made durable, the checkpoint is stored and
     /// acknowledged, and the process ends with 0 within 10 seconds. A second one ends it at once;
     /// nothing is lost by that, the next start replays a little more.

@@ -40,7 +40,7 @@ pub(crate) fn connect(options: &Connect) -> Result<()> {
         });
         let api = Api::new(worker.clone(), Some(levels));
         if let Some(listener) = listener {
-            edge.serve(listener, &worker, api.clone(), stop.clone())?;
+            edge.serve(listener, api.clone(), stop.clone())?;
         }
         let serving = tokio::spawn(rest.serve(api, stop.clone()));
         stop.cancelled().await;

@@ -90,7 +90,7 @@ async fn estimated(config: &Config) -> Result<Vec<(Table, u64)>> {
 
 /// A session of the instrument's own, to where the configuration leads.
 pub(crate) async fn connect(config: &Config) -> Result<tokio_postgres::Client> {
-    let Access { settings, tls } = Access::new(&config.postgres).map_err(walhouse_change::Error::from)?;
+    let Access { settings, tls, .. } = Access::new(&config.postgres).map_err(walhouse_change::Error::from)?;
     let connected = settings.connect(MakeRustlsConnect::new(tls)).await;
     let (client, connection) = connected.context("cannot connect to postgres")?;
     tokio::spawn(async move {

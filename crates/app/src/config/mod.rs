@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) engine: Option<Engine>,
     /// Where walhouse itself answers.
     pub(crate) console: Console,
+    /// Whether ClickHouse is fed straight from Postgres: always without `[kafka]`, else where the file says what to feed.
+    pub(crate) straight: bool,
     /// Brokers, and the connector whose messages they hold.
     pub(crate) kafka: Option<Kafka>,
 }

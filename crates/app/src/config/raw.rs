@@ -10,10 +10,8 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) postgres: Postgres,
-    #[serde(default)]
-    pub(super) clickhouse: ClickHouse,
-    #[serde(default)]
-    pub(super) engine: Engine,
+    pub(super) clickhouse: Option<ClickHouse>,
+    pub(super) engine: Option<Engine>,
     #[serde(default)]
     pub(super) console: Console,
     pub(super) kafka: Option<Kafka>,

@@ -30,14 +30,16 @@ pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 impl Resolver<'_> {
     pub(super) fn config(&self, raw: Raw) -> Result<Config> {
         let postgres = self.postgres(raw.postgres)?;
-        let embedded = raw.clickhouse.url.is_none();
-        let raw_engine_password = raw.engine.password_file.clone();
-        let mut engine = self.engine(raw.engine)?;
+        let straight = raw.kafka.is_none() || raw.clickhouse.is_some() || raw.engine.is_some();
+        let (raw_clickhouse, raw_engine) = (raw.clickhouse.unwrap_or_default(), raw.engine.unwrap_or_default());
+        let embedded = raw_clickhouse.url.is_none();
+        let raw_engine_password = raw_engine.password_file.clone();
+        let mut engine = self.engine(raw_engine)?;
         let target_password = match embedded {
             true => self.secret("[engine] password_file", raw_engine_password.as_ref())?,
-            false => self.secret("[clickhouse] password_file", raw.clickhouse.password_file.as_ref())?,
+            false => self.secret("[clickhouse] password_file", raw_clickhouse.password_file.as_ref())?,
         };
-        let mut clickhouse = self.clickhouse(raw.clickhouse, &engine, postgres.slot())?;
+        let mut clickhouse = self.clickhouse(raw_clickhouse, &engine, postgres.slot())?;
         if let Some(reader) = &mut engine.reader {
             reader.database.clone_from(&clickhouse.database);
         }
@@ -52,6 +54,7 @@ impl Resolver<'_> {
             target_password: target_password.map(walhouse_postgres::Secret::new),
             engine: embedded.then_some(engine),
             console,
+            straight,
             kafka,
         })
     }

@@ -1,14 +1,17 @@
 //! A Connect worker, for the console: the one of this process, or another one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 use walhouse_change::BoxFuture;
-use walhouse_connect::Api;
 use walhouse_server::ports::{ConnectReply, Connectors, Result};
 
 use super::http::Http;
+use crate::kafka::OwnWorker;
 
-/// The worker by its own REST interface, without its address.
-pub(super) struct Own(pub(super) Api);
+const UNAVAILABLE: u16 = 503;
+
+/// The worker by its own REST interface, without its address, as soon as it runs.
+pub(super) struct Own(pub(super) watch::Receiver<OwnWorker>);
 
 impl Connectors for Own {
     fn call<'a>(
@@ -18,7 +21,15 @@ impl Connectors for Own {
         body: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<ConnectReply>> {
         Box::pin(async move {
-            let (status, body) = self.0.call(method, path, body).await;
+            let stage = self.0.borrow().clone();
+            let api = match stage {
+                OwnWorker::Runs(api) => api,
+                OwnWorker::Waits(end) => {
+                    let body = json!({"error_code": UNAVAILABLE, "message": format!("the worker waits for {end}")});
+                    return Ok(ConnectReply { status: UNAVAILABLE, body });
+                }
+            };
+            let (status, body) = api.call(method, path, body).await;
             Ok(ConnectReply { status, body: body.unwrap_or(Value::Null) })
         })
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use tokio::sync::watch;
-use walhouse_connect::{Api, Worker};
+use walhouse_connect::Settings;
 use walhouse_kafka::client::{Properties, Seat};
 use walhouse_pipeline::{Commander, StatusBoard};
 use walhouse_postgres::Postgres;
@@ -30,25 +30,32 @@ use walhouse_server::ports::{Commands, Connectors, Ports, Registry, Topics};
 use walhouse_server::{Console, Recorder};
 
 use crate::config::{self, Config};
-use crate::kafka::{Source, Way};
+use crate::kafka::{OwnWorker, Source, Way};
 use crate::wiring;
 
 pub(crate) use ask::{ask, get};
 pub(crate) use worker::Edge;
 
-/// The console of a pipeline with this configuration.
+/// The console of a pipeline with this configuration, and of the connector beside it if there is one.
 ///
 /// # Errors
 /// The configuration of an end cannot work.
 pub(crate) fn assemble(
     config: &Config,
     board: StatusBoard,
-    commander: Commander,
+    commander: Option<Commander>,
+    writer: Option<(&Settings, watch::Receiver<OwnWorker>)>,
     recorder: Recorder,
 ) -> Result<Console> {
-    let commands: Arc<dyn Commands> = Arc::new(commands::Ear(commander));
-    let ports = Ports { commands: Some(commands), ..ports(config, wiring::origin(config)?)? };
-    Ok(Console { stages: stages(config), ports, ..Console::new(board, recorder) })
+    let commands = commander.map(|commander| Arc::new(commands::Ear(commander)) as Arc<dyn Commands>);
+    let mut ports = Ports { commands, ..ports(config, wiring::origin(config)?)? };
+    let mut console = Console::new(board, recorder);
+    if let Some((settings, worker)) = writer {
+        let own = worker_ports(settings, worker.clone())?;
+        ports = Ports { topics: own.topics, connectors: own.connectors, ..ports };
+        console.waits_for = waits_for(worker);
+    }
+    Ok(Console { stages: stages(config), ports, ..console })
 }
 
 /// The console of the way through Kafka, whose parts are programs of their own: it tells none of them what to do, but
@@ -71,25 +78,45 @@ pub(crate) fn of_kafka(way: &Way, board: StatusBoard, recorder: Recorder) -> Res
 ///
 /// # Errors
 /// A property of the worker's clients cannot be used.
-fn of_worker(worker: &Worker, api: Api, registry: Option<&config::Registry>, recorder: Recorder) -> Result<Console> {
-    let client = worker.settings().internal_client();
-    let ports = Ports {
-        registry: registry.map(schemas).transpose()?,
-        topics: Some(Arc::new(topics::Kafka::new(client, Some(worker.clone()))?)),
-        connectors: Some(Arc::new(connectors::Own(api))),
+pub(crate) fn of_worker(
+    settings: &Settings,
+    worker: watch::Receiver<OwnWorker>,
+    registry: Option<&config::Registry>,
+    recorder: Recorder,
+) -> Result<Console> {
+    let ports = Ports { registry: registry.map(schemas).transpose()?, ..worker_ports(settings, worker.clone())? };
+    let board = StatusBoard::new(settings.group.clone());
+    Ok(Console { ports, pipeline: false, waits_for: waits_for(worker), ..Console::new(board, recorder) })
+}
+
+/// What the console reaches of a worker in this process.
+fn worker_ports(settings: &Settings, worker: watch::Receiver<OwnWorker>) -> Result<Ports> {
+    Ok(Ports {
+        topics: Some(Arc::new(topics::Kafka::new(settings.internal_client(), Some(worker.clone()))?)),
+        connectors: Some(Arc::new(connectors::Own(worker))),
         ..Ports::default()
-    };
-    let board = StatusBoard::new(worker.settings().group.clone());
-    Ok(Console { ports, pipeline: false, waits_for: election(worker), ..Console::new(board, recorder) })
+    })
 }
 
 /// What a worker waits for: until its group has said who is in charge, it can change nothing.
-fn election(worker: &Worker) -> watch::Receiver<Option<String>> {
-    let (sender, waits_for) = watch::channel(Some("the group to say which worker is in charge".to_owned()));
-    let mut seat = worker.seat();
+fn waits_for(mut worker: watch::Receiver<OwnWorker>) -> watch::Receiver<Option<String>> {
+    let (sender, waits_for) = watch::channel(Some("the worker".to_owned()));
     tokio::spawn(async move {
-        if seat.wait_for(|seat| *seat != Seat::Undecided).await.is_ok() {
-            sender.send_replace(None);
+        loop {
+            let stage = worker.borrow_and_update().clone();
+            match stage {
+                OwnWorker::Waits(end) => drop(sender.send_replace(Some(end))),
+                OwnWorker::Runs(api) => {
+                    sender.send_replace(Some("the group to say which worker is in charge".to_owned()));
+                    if api.worker().seat().wait_for(|seat| *seat != Seat::Undecided).await.is_ok() {
+                        sender.send_replace(None);
+                    }
+                }
+            }
+            if worker.changed().await.is_err() {
+                // Nothing more will be said; what was said last stays.
+                return sender.closed().await;
+            }
         }
     });
     waits_for

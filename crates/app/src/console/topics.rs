@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use walhouse_change::BoxFuture;
-use walhouse_connect::Worker;
 use walhouse_kafka::Record as KafkaRecord;
 use walhouse_kafka::client::{self, Admin, Producer, Properties, TopicLayout};
 use walhouse_server::ports::{
@@ -18,6 +17,7 @@ use walhouse_server::ports::{
 };
 
 use super::reading::{Messages, Pool};
+use crate::kafka::OwnWorker;
 
 /// How old what is known of topics may be: a page asks for several things of them at once.
 const FRESH: Duration = Duration::from_secs(1);
@@ -32,12 +32,12 @@ pub(super) struct Kafka {
     producer: OnceCell<Producer>,
     known: Mutex<Option<(Instant, Arc<client::Cluster>)>>,
     /// The worker of this process: its topics are not to be deleted from under it.
-    worker: Option<Worker>,
+    worker: Option<watch::Receiver<OwnWorker>>,
 }
 
 impl Kafka {
     /// Nothing is asked of the cluster yet.
-    pub(super) fn new(properties: Properties, worker: Option<Worker>) -> Result<Self> {
+    pub(super) fn new(properties: Properties, worker: Option<watch::Receiver<OwnWorker>>) -> Result<Self> {
         Ok(Self {
             admin: Admin::new(&properties).map_err(failure)?,
             pool: Arc::new(Pool::new(properties.clone())),
@@ -74,12 +74,12 @@ impl Kafka {
 
     /// The connector, or the worker itself, that needs a topic.
     fn owner(&self, topic: &str) -> Option<String> {
-        let worker = self.worker.as_ref()?;
-        let settings = worker.settings();
+        let stage = self.worker.as_ref()?.borrow().clone();
+        let OwnWorker::Runs(api) = stage else { return None };
+        let (settings, stores) = (api.worker().settings(), api.worker().stores());
         if [&settings.configs, &settings.offsets, &settings.statuses].iter().any(|own| own.name == topic) {
             return Some("the Connect worker".to_owned());
         }
-        let stores = worker.stores();
         let writes = |name: &String| stores.statuses.topics(name).iter().any(|written| written == topic);
         stores.configs.names().into_iter().find(writes).map(|name| format!("connector {name}"))
     }

@@ -9,13 +9,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use walhouse_connect::{Api, Worker};
+use walhouse_connect::Api;
 use walhouse_server::{Access, Allow, Credential, Listener, PORT_PATIENCE, Recorder, TlsFiles};
 
 use crate::cli::{ConsoleAddress, ConsoleOptions};
 use crate::config::{DEFAULT_CONSOLE_LISTEN, Registry, read_secret};
 use crate::exit::UsageError;
+use crate::kafka::OwnWorker;
 use crate::service;
 
 const PREFIX: &str = "walhouse.console.";
@@ -86,11 +88,13 @@ impl Edge {
     ///
     /// # Errors
     /// Files of TLS or of the audit log that cannot be used.
-    pub(crate) fn serve(self, listener: Listener, worker: &Worker, api: Api, stop: CancellationToken) -> Result<()> {
+    pub(crate) fn serve(self, listener: Listener, api: Api, stop: CancellationToken) -> Result<()> {
         let recorder = Recorder::install()?;
         tokio::spawn(recorder.clone().keep_up());
         let address = listener.address();
-        let console = super::of_worker(worker, api, self.registry.as_ref(), recorder)?;
+        let settings = api.worker().settings().clone();
+        let (_, worker) = watch::channel(OwnWorker::Runs(api));
+        let console = super::of_worker(&settings, worker, self.registry.as_ref(), recorder)?;
         let server = listener.open(walhouse_server::Console { access: self.access, ..console })?;
         tokio::spawn(service::serve(server, stop));
         tracing::info!(console = %address, "the console is up");

@@ -1,11 +1,12 @@
 //! The way through Kafka, as far as ClickHouse is concerned: from the connector's options and the tables of
 //! Postgres to feeds. [`source`] reads the tables, [`feed`] says how each one's messages are read, [`cluster`]
-//! looks at the topics, [`sight`] watches it all for the console.
+//! looks at the topics, [`sight`] watches it all for the console. The other end is [`writer`], the connector in this process.
 
 mod cluster;
 mod feed;
 mod sight;
 mod source;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use cluster::Cluster;
 pub(crate) use feed::{Prepared, prepare};
 pub(crate) use sight::Sight;
 pub(crate) use source::{DEFAULT_SLOT, Source};
+pub(crate) use writer::{OwnWorker, Writer};
 
 /// A version of ClickHouse that is known to have the setting which follows; an older one may refuse it.
 const RESCHEDULES_SINCE: u32 = 26;

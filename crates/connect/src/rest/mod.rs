@@ -57,6 +57,12 @@ impl Api {
         Self { worker, loggers: Arc::new(Loggers::new(levels)) }
     }
 
+    /// The worker that is asked.
+    #[must_use]
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
     /// Answers one request as over HTTP: the status, and the body where there is one. `path` is encoded, and may have a
     /// query; `body` is JSON.
     pub async fn call(&self, method: &str, path: &str, body: Option<&Json>) -> (u16, Option<Json>) {

@@ -90,6 +90,12 @@ impl Worker {
         &self.shared.around.settings
     }
 
+    /// How it names itself in statuses.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.shared.worker_id
+    }
+
     /// The internal topics.
     #[must_use]
     pub fn stores(&self) -> &Stores {

@@ -22,7 +22,7 @@ fn write_for_server(folder: &Path, name: &str, text: &str) -> PathBuf {
 
 /// Connects as the comparison does, with the same trust.
 async fn another_client(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let Access { settings, tls } = Access::new(config)?;
+    let Access { settings, tls, .. } = Access::new(config)?;
     let (client, connection) = settings.connect(MakeRustlsConnect::new(tls)).await?;
     tokio::spawn(connection);
     client.batch_execute("SELECT 1").await?;

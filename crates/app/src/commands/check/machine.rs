@@ -17,15 +17,16 @@ const LITTLE_SPACE: u64 = 2 << 30;
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let engine = config.engine.as_ref().filter(|_| config.straight);
     if console::ask(config).await.is_some() {
         findings.push(info(format!("walhouse runs with this configuration, its console is {}", config.console.listen)));
     } else {
         findings.push(port("[console] listen", config.console.listen).await);
-        if let Some(engine) = &config.engine {
+        if let Some(engine) = engine {
             findings.push(port("[engine] listen", engine.listen).await);
         }
     }
-    let Some(engine) = &config.engine else { return findings };
+    let Some(engine) = engine else { return findings };
     findings.extend(folder(&engine.data));
     if let Some(library) = std::env::var_os(LIBRARY_VARIABLE)
         && !Path::new(&library).is_file()

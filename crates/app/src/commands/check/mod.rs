@@ -1,5 +1,6 @@
 //! `walhouse check`: everything that could go wrong, before it does. Changes nothing.
 
+mod kafka;
 mod machine;
 mod target;
 
@@ -12,6 +13,7 @@ use walhouse_postgres::{Finding, Postgres, Severity};
 
 use crate::cli::Report;
 use crate::config::{Config, check_tables};
+use crate::kafka::{Source, Way};
 use crate::{exit, runtime, wiring};
 
 /// A finding, and where it belongs.
@@ -43,10 +45,20 @@ pub(crate) fn check(report: &Report) -> Result<ExitCode> {
 }
 
 async fn look(config: &Config) -> Result<Vec<Found>> {
-    let origin = wiring::origin(config)?;
-    let mut found = of("postgres", origin.check().await);
-    let schemas = look_at_tables(config, &origin, &mut found).await;
-    found.extend(of("clickhouse", target::look(config, &schemas).await?));
+    let mut found = Vec::new();
+    if config.straight {
+        let origin = wiring::origin(config)?;
+        found.extend(of("postgres", origin.check().await));
+        let schemas = look_at_tables(config, &origin, &mut found).await;
+        found.extend(of("clickhouse", target::look(config, &schemas).await?));
+    }
+    if config.kafka.is_some() {
+        let way = Way::new(config.clone())?;
+        if !config.straight {
+            found.extend(of("postgres", Source::new(&way)?.postgres.check().await));
+        }
+        found.extend(of("kafka", kafka::look(&way).await?));
+    }
     found.extend(of("machine", machine::look(config).await));
     found.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
     Ok(found)

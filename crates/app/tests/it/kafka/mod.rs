@@ -6,6 +6,7 @@ mod connector;
 mod delivery;
 mod faults;
 mod import;
+mod run;
 mod tables;
 
 use std::collections::BTreeMap;
