@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use walhouse_kafka::client::{ConsumedRecord, Log, LogEvent, Placed, Properties};
+use walhouse_kafka::client::{ConsumedRecord, Log, Placed, Properties};
 
 use crate::error::{Error, Result};
 
@@ -48,15 +48,12 @@ impl<T: Apply> Follower<T> {
         let mut log = Log::open(client, topic).await?;
         let state = Arc::new(RwLock::new(state));
         let (sender, seen) = watch::channel(Seen::default());
-        while let LogEvent::Record(record) = log.next().await? {
-            apply(&state, &sender, &record);
-        }
+        log.each_to_end(|record| apply(&state, &sender, &record)).await?;
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             loop {
                 match log.next().await {
-                    Ok(LogEvent::Record(record)) => apply(&shared, &sender, &record),
-                    Ok(LogEvent::End) => {}
+                    Ok(record) => apply(&shared, &sender, &record),
                     Err(error) => {
                         tracing::warn!(topic = log.topic(), %error, "following an internal topic");
                         tokio::time::sleep(PAUSE).await;

@@ -18,7 +18,7 @@ pub(crate) enum Role {
 }
 
 /// Known to Java clients, without a counterpart in librdkafka.
-const WITHOUT_EFFECT: [&str; 34] = [
+const WITHOUT_EFFECT: [&str; 35] = [
     "auto.include.jmx.reporter",
     "client.dns.lookup",
     "default.api.timeout.ms",
@@ -29,6 +29,7 @@ const WITHOUT_EFFECT: [&str; 34] = [
     "key.deserializer",
     "key.serializer",
     "max.block.ms",
+    "max.in.flight.requests.per.connection",
     "max.poll.records",
     "metadata.max.idle.ms",
     "metric.reporters",

@@ -22,7 +22,7 @@ mod transaction;
 pub use admin::{Admin, Broker, Group, GroupMember, NewTopic, Setting, Topic};
 pub use consumer::{ConsumedRecord, Consumer, Read, Start};
 pub use error::{Error, Result};
-pub use log::{Log, LogEvent};
+pub use log::Log;
 pub use look::{Cluster, Ends, GroupOffset, PartitionLayout, TopicLayout};
 pub use membership::{Membership, Seat};
 pub use producer::{Delivery, Placed, Producer};

@@ -2,7 +2,8 @@
 //!
 //! Records are copied into librdkafka's buffer, which its own threads send. Nothing is awaited per record: each call
 //! of [`Producer::send`] gives one [`Delivery`] that resolves when all its records are acknowledged. After a record
-//! that cannot be delivered, nothing more is taken: a later record of the same key must not overtake it.
+//! that cannot be delivered, nothing more is taken: a later record of the same key must not overtake it. For the same
+//! reason one request at a time is on its way to a broker.
 //!
 //! The partition is [`crate::partition`] of the key, as Java's producer chooses it; records without a key stick to a
 //! partition for a while and then move on, as Java's do.
@@ -69,12 +70,8 @@ impl Producer {
             ("message.timeout.ms", "0".to_owned()),
             ("topic.metadata.propagation.max.ms", "60000".to_owned()),
         ];
-        let idempotent = properties.get("enable.idempotence").map(str::trim) != Some("false");
-        if idempotent || transactional_id.is_some() {
+        if properties.get("enable.idempotence").map(str::trim) != Some("false") {
             defaults.push(("enable.idempotence", "true".to_owned()));
-        } else {
-            // Without sequence numbers a retry may overtake: then one request at a time, as Connect does.
-            defaults.push(("max.in.flight.requests.per.connection", "1".to_owned()));
         }
         let mut config = properties.config(Role::Producer, &defaults)?;
         if let Some(id) = transactional_id {
@@ -82,6 +79,10 @@ impl Producer {
         } else {
             config.remove("transactional.id");
         }
+        // One request at a time, as Connect's own producers, whatever is asked for. Of two on the way, a broker that is
+        // about to lead a partition may refuse the first and take the second, since it knows nothing of this producer
+        // yet; librdkafka infers from sequence numbers that the first one lies there too, and reports it delivered.
+        config.set("max.in.flight.requests.per.connection", "1");
         let inner: Inner = config.create_with_context(Callbacks::default()).map_err(|error| property_error(&error))?;
         Ok(Self {
             inner: Arc::new(inner),

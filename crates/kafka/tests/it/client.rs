@@ -1,11 +1,15 @@
 //! The client half against a real broker.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::timeout;
-use walhouse_kafka::client::{Admin, Consumer, Error, Log, LogEvent, NewTopic, Producer, Properties, Start};
+use walhouse_kafka::client::{Admin, ConsumedRecord, Consumer, Error, Log, NewTopic, Producer, Properties, Start};
 use walhouse_kafka::{Record, RecordHeader, partition};
 use walhouse_lab::kafka::Broker;
 
@@ -88,18 +92,60 @@ async fn a_log_is_read_to_its_end_and_followed() {
         let placed = producer.put(&record("log", Some(&format!("k{number}")), value)).await.unwrap();
         assert_eq!(placed.partition as u32, partition(format!("k{number}").as_bytes(), 5));
     }
-    let mut seen = 0;
-    while seen < 20 {
-        if let LogEvent::Record(record) = timeout(PATIENCE, log.next()).await.unwrap().unwrap() {
-            assert!(record.timestamp.is_some());
-            seen += 1;
-        }
+    for _ in 0..12 {
+        assert!(timeout(PATIENCE, log.next()).await.unwrap().unwrap().timestamp.is_some());
     }
-    assert_eq!(timeout(PATIENCE, log.next()).await.unwrap().unwrap(), LogEvent::End);
+    assert_eq!(timeout(PATIENCE, log.read_to_end()).await.unwrap().unwrap().len(), 8);
+    assert!(timeout(PATIENCE, log.read_to_end()).await.unwrap().unwrap().is_empty());
     let mut again = Log::open(&properties, "log").await.unwrap();
     assert_eq!(timeout(PATIENCE, again.read_to_end()).await.unwrap().unwrap().len(), 20);
     let missing = Log::open(&properties, "no-log").await.unwrap_err().to_string();
     assert_eq!(missing, "reading topic no-log: it is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_never_rests_has_an_end() {
+    let properties = properties().await;
+    Admin::new(&properties).unwrap().create(&NewTopic::compacted("restless", 3, 1)).await.unwrap();
+    let producer = Producer::new(&properties.clone().with("linger.ms", "0")).unwrap();
+    let (writer, written) = (producer.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&written);
+    let writing = tokio::spawn(async move {
+        for number in 0.. {
+            drop(writer.send(&[record("restless", Some(&format!("k{number}")), Some("v"))]).await.unwrap());
+            count.fetch_add(1, Ordering::AcqRel);
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (before, pending) = (written.load(Ordering::Acquire), producer.pending());
+    let mut log = Log::open(&properties, "restless").await.unwrap();
+    let read = timeout(Duration::from_secs(20), log.read_to_end()).await.expect("it reads on and on").unwrap();
+    assert!(read.len() >= before - pending, "{} of {before}", read.len());
+    let more = timeout(Duration::from_secs(20), log.read_to_end()).await.expect("it reads on and on").unwrap();
+    writing.abort();
+    assert!(more.iter().all(|record| !read.contains(record)), "read twice");
+}
+
+/// The broker is the library's own imitation: a real one refuses a request only while it is about to lead a partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_refused_is_not_taken_for_delivered_when_a_later_one_succeeds() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("gap", 1, 1).unwrap();
+    let properties = Properties::new(&cluster.bootstrap_servers());
+    let eager = [("linger.ms", "0"), ("batch.num.messages", "1"), ("max.in.flight.requests.per.connection", "5")];
+    let producer = Producer::new(&properties.clone().with_all(eager)).unwrap();
+    // The requests lie on the way side by side when the first one is refused.
+    cluster.broker_round_trip_time(1, Duration::from_millis(50)).unwrap();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+    let wanted: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let records: Vec<Record> = wanted.iter().map(|value| record("gap", Some("key"), Some(value))).collect();
+    timeout(PATIENCE, producer.send(&records).await.unwrap().into_future()).await.unwrap().unwrap();
+    let mut log = Log::open(&properties, "gap").await.unwrap();
+    let lies = timeout(PATIENCE, log.read_to_end()).await.unwrap().unwrap();
+    let text = |read: ConsumedRecord| String::from_utf8(read.value.unwrap().to_vec()).unwrap();
+    assert_eq!(lies.into_iter().map(text).collect::<Vec<_>>(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

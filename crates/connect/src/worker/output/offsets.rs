@@ -28,12 +28,15 @@ impl OffsetStore for KafkaOffsets {
     fn load<'a>(&'a self, key: &'a str) -> BoxFuture<'a, PortResult<Option<String>>> {
         Box::pin(async move {
             let mut log = Log::open(&self.client, &self.topic).await.map_err(port_error)?;
-            let records = log.read_to_end().await.map_err(port_error)?;
-            let of_key =
-                |record: &&walhouse_kafka::client::ConsumedRecord| record.key.as_deref() == Some(key.as_bytes());
-            let last = records.iter().rev().find(of_key).and_then(|record| record.value.as_deref());
-            let last = last.map(String::from_utf8_lossy).filter(|value| value != "null");
-            Ok(last.map(std::borrow::Cow::into_owned))
+            let mut last = None;
+            let read = log.each_to_end(|record| {
+                if record.key.as_deref() == Some(key.as_bytes()) {
+                    last = record.value;
+                }
+            });
+            read.await.map_err(port_error)?;
+            let last = last.map(|value| String::from_utf8_lossy(&value).into_owned());
+            Ok(last.filter(|value| value != "null"))
         })
     }
 
