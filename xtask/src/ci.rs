@@ -13,8 +13,8 @@ use crate::tidy;
 
 /// Suites that speak to Postgres, run again on the oldest and the newest version.
 const ON_EVERY_VERSION: [&str; 3] = ["crates/value", "crates/postgres", "crates/app"];
-/// Parts of those suites that look at a browser or at dashboards: once is enough.
-const ONCE: [&str; 2] = ["superset", "states::"];
+/// Parts of those suites that look at a browser or at dashboards, or kill workers and brokers: once is enough.
+const ONCE: [&str; 3] = ["superset", "states::", "delivery::"];
 /// Versions beside the default one.
 const VERSIONS: [&str; 2] = ["14", "18"];
 

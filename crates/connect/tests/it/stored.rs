@@ -9,6 +9,7 @@ use walhouse_lab::kafka::Broker;
 use walhouse_lab::postgres::Server;
 
 use crate::fake::Fake;
+use crate::harness::until;
 use crate::house::{House, in_charge};
 
 async fn config(extra: &[(&str, &str)]) -> Json {
@@ -93,9 +94,13 @@ async fn configurations_are_stored_as_connect_stores_them() {
     assert_eq!(value(5), json!({ "include-tasks": true, "only-failed": false }));
     assert_eq!(value(7), json!({ "state": "PAUSED", "state.v2": "STOPPED" }));
     assert_eq!(stored[11].1, None);
-    let statuses = records(&format!("{}_statuses", house.name)).await;
-    let last = |key: &str| statuses.iter().rev().find(|(name, _)| name == key).unwrap().1.clone();
-    assert_eq!((last("status-connector-c 1"), last("status-task-c 1-0")), (None, None));
+    // A deletion is answered before its statuses are gone.
+    until("the statuses are gone", async || {
+        let statuses = records(&format!("{}_statuses", house.name)).await;
+        let last = |key: &str| statuses.iter().rev().find(|(name, _)| name == key).unwrap().1.clone();
+        (last("status-connector-c 1"), last("status-task-c 1-0")) == (None, None)
+    })
+    .await;
     house.stop().await;
 }
 
