@@ -62,7 +62,7 @@ impl Cli {
 pub(crate) enum Command {
     /// Copy the tables, then follow the log, until SIGTERM or SIGINT
     ///
-    /// Into ClickHouse; with [kafka] into Kafka, in Debezium's format, as the connector of a Connect worker does. With
+    /// Into ClickHouse; with a section "kafka" into Kafka, in the format of Debezium, as a Connect worker does. With
     /// both, into both.
     ///
     /// The first signal drains: what was read is made durable, the checkpoint is stored and
