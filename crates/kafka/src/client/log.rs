@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::client::admin::Admin;
@@ -23,7 +24,7 @@ pub struct Log {
     admin: Admin,
     topic: String,
     partitions: Vec<i32>,
-    /// By partition, the offset after the last record that was given.
+    /// By partition, the offset up to which everything was given.
     given: BTreeMap<i32, i64>,
     assigned: bool,
 }
@@ -71,9 +72,18 @@ impl Log {
     /// # Errors
     /// A missing right, or no broker answered.
     pub async fn each_to_end(&mut self, mut each: impl FnMut(ConsumedRecord)) -> Result<()> {
+        // What is there already, so that no former news that a partition has no more is taken for a new one.
+        while let Some(read) = self.assigned.then(|| self.consumer.read().now_or_never()).flatten() {
+            if let Read::Record(record) = read? {
+                self.given.insert(record.partition, record.offset + 1);
+                each(record);
+            }
+        }
         let ends = self.ends().await?;
-        // Assigned after the ends were asked for: that a partition has no more was then found out later than that.
-        self.assign().await?;
+        // After the ends were asked for: that a partition has no more is found out later than that.
+        if !self.assigned {
+            self.assign().await?;
+        }
         let is_left = |ends: &Ends| self.given.get(&ends.partition).copied().unwrap_or(ends.first) < ends.end;
         let mut left: BTreeMap<i32, i64> =
             ends.iter().filter(|ends| is_left(ends)).map(|ends| (ends.partition, ends.end)).collect();
@@ -88,7 +98,11 @@ impl Log {
                     each(record);
                 }
                 // Behind the last record there may be marks of transactions.
-                Read::End(partition) => drop(left.remove(&partition)),
+                Read::End(partition) => {
+                    if let Some(end) = left.remove(&partition) {
+                        self.given.insert(partition, end);
+                    }
+                }
             }
         }
         Ok(())
@@ -111,10 +125,8 @@ impl Log {
     }
 
     async fn assign(&mut self) -> Result<()> {
-        let start = |partition| self.given.get(&partition).map_or(Start::Beginning, |offset| Start::Offset(*offset));
-        let places: Vec<_> =
-            self.partitions.iter().map(|partition| (self.topic.clone(), *partition, start(*partition))).collect();
-        self.consumer.assign(&places).await?;
+        let place = |partition: &i32| (self.topic.clone(), *partition, Start::Beginning);
+        self.consumer.assign(&self.partitions.iter().map(place).collect::<Vec<_>>()).await?;
         self.assigned = true;
         Ok(())
     }
